@@ -1,0 +1,162 @@
+// Package flow is what every stage knows of a flow: its keys, the hash that
+// picks its partition, the order of records within a tick, and the codec of
+// batches.
+//
+//	Flow ──KeyOf──▶ Key (one direction) ──Conversation──▶ ConvKey ──Hash──▶ partition
+package flow
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/cespare/xxhash/v2"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// IP protocol numbers that are treated apart (IANA protocol numbers).
+const (
+	ProtoICMP   = 1
+	ProtoTCP    = 6
+	ProtoUDP    = 17
+	ProtoICMPv6 = 58
+	ProtoSCTP   = 132
+)
+
+// Addr is an address as 16 bytes; IPv4 is v4-mapped. Comparable and free of pointers.
+type Addr [16]byte
+
+// AddrFrom reads a wire address of 4 or 16 bytes. Anything else is the zero address.
+func AddrFrom(b []byte) (a Addr) {
+	switch len(b) {
+	case 4:
+		a[10], a[11] = 0xff, 0xff
+		copy(a[12:], b)
+	case 16:
+		copy(a[:], b)
+	}
+	return a
+}
+
+// Is4 tells whether a is a v4-mapped address.
+func (a *Addr) Is4() bool {
+	return binary.BigEndian.Uint64(a[:8]) == 0 && a[8] == 0 && a[9] == 0 && a[10] == 0xff && a[11] == 0xff
+}
+
+// Wire is the address as it goes into messages: 4 bytes for IPv4, else 16. It aliases a.
+func (a *Addr) Wire() []byte {
+	if a.Is4() {
+		return a[12:16]
+	}
+	return a[:]
+}
+
+// Netip is the address as a netip.Addr, unmapped.
+func (a *Addr) Netip() netip.Addr { return netip.AddrFrom16(*a).Unmap() }
+
+// Endpoint is an address and a port.
+type Endpoint struct {
+	Addr Addr
+	Port uint16
+}
+
+// Compare orders endpoints by address, then port.
+func (e *Endpoint) Compare(o *Endpoint) int {
+	for i := 0; i < 16; i += 8 {
+		x, y := binary.BigEndian.Uint64(e.Addr[i:]), binary.BigEndian.Uint64(o.Addr[i:])
+		if x != y {
+			if x < y {
+				return -1
+			}
+			return 1
+		}
+	}
+	return int(e.Port) - int(o.Port)
+}
+
+// Key identifies one direction of a conversation.
+type Key struct {
+	Src, Dst Endpoint
+	Realm    uint32
+	Proto    uint8
+}
+
+// KeyOf reads a flow's key. Protocols without ports have port 0 on both ends.
+func KeyOf(f *flowv1.Flow) Key {
+	k := Key{Realm: f.Realm, Proto: uint8(f.Proto)}
+	k.Src.Addr, k.Dst.Addr = AddrFrom(f.SrcAddr), AddrFrom(f.DstAddr)
+	if HasPorts(k.Proto) {
+		k.Src.Port, k.Dst.Port = uint16(f.SrcPort), uint16(f.DstPort)
+	}
+	return k
+}
+
+// HasPorts tells whether a protocol has ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
+func HasPorts(proto uint8) bool {
+	switch proto {
+	case ProtoTCP, ProtoUDP, 33, ProtoSCTP, 136:
+		return true
+	}
+	return false
+}
+
+// ConvKey identifies a conversation, whichever way a flow went: Low is the
+// endpoint that compares lower.
+type ConvKey struct {
+	Low, High Endpoint
+	Realm     uint32
+	Proto     uint8
+}
+
+// Conversation is the key of both directions; forward tells that k's source is Low.
+func (k *Key) Conversation() (c ConvKey, forward bool) {
+	c.Realm, c.Proto = k.Realm, k.Proto
+	if k.Src.Compare(&k.Dst) <= 0 {
+		c.Low, c.High = k.Src, k.Dst
+		return c, true
+	}
+	c.Low, c.High = k.Dst, k.Src
+	return c, false
+}
+
+// convLen is the canonical form: realm 4, proto 1, two endpoints of 18.
+const convLen = 4 + 1 + 2*18
+
+// AppendCanonical appends the key's canonical bytes: realm, protocol, low
+// endpoint, high endpoint, all big-endian.
+func (c *ConvKey) AppendCanonical(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, c.Realm)
+	b = append(b, c.Proto)
+	b = append(b, c.Low.Addr[:]...)
+	b = binary.BigEndian.AppendUint16(b, c.Low.Port)
+	b = append(b, c.High.Addr[:]...)
+	return binary.BigEndian.AppendUint16(b, c.High.Port)
+}
+
+// Hash is xxhash64 over the canonical bytes: it picks the partition and starts
+// the flow id.
+func (c *ConvKey) Hash() uint64 {
+	var buf [convLen]byte
+	return xxhash.Sum64(c.AppendCanonical(buf[:0]))
+}
+
+// Partition is where a hash lives among n partitions.
+func Partition(hash uint64, n int) int { return int(hash % uint64(n)) }
+
+// ConversationHash is the hash by which flows.raw and flows.deduped are partitioned.
+func ConversationHash(f *flowv1.Flow) uint64 {
+	k := KeyOf(f)
+	c, _ := k.Conversation()
+	return c.Hash()
+}
+
+// HostHash is the hash by which biflows (client), activity (host) and alerts
+// (accused) are partitioned: xxhash64 of the 16-byte address.
+func HostHash(addr []byte) uint64 {
+	a := AddrFrom(addr)
+	return xxhash.Sum64(a[:])
+}
+
+// ExporterHash is the hash by which events, dns, exporters and flows.dead are
+// partitioned: xxhash64 of the 16-byte sampler address.
+func ExporterHash(addr []byte) uint64 { return HostHash(addr) }
