@@ -13,8 +13,9 @@ type Queue[K any] struct {
 	free    [][]K
 	len     int
 	// The bucket being popped, so that popping does not shift it.
-	open []K
-	next int
+	open     []K
+	openTick Tick
+	next     int
 }
 
 // Set adds a timer.
@@ -36,7 +37,7 @@ func (q *Queue[K]) Set(due Tick, key K) {
 // Next is the tick of the earliest timer, or Never.
 func (q *Queue[K]) Next() Tick {
 	if q.next < len(q.open) {
-		return 0 // what is being popped was due already
+		return q.openTick
 	}
 	if len(q.ticks) == 0 {
 		return Never
@@ -56,9 +57,9 @@ func (q *Queue[K]) Pop(now Tick) (key K, ok bool) {
 		if len(q.ticks) == 0 || q.ticks[0] > now {
 			return key, false
 		}
-		due := q.pop()
-		q.open, q.next = q.buckets[due], 0
-		delete(q.buckets, due)
+		q.openTick = q.pop()
+		q.open, q.next = q.buckets[q.openTick], 0
+		delete(q.buckets, q.openTick)
 	}
 	key = q.open[q.next]
 	q.next++

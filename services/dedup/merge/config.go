@@ -1,0 +1,91 @@
+package merge
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Policy says how the authority of a flow is chosen.
+type Policy string
+
+// The policies. Sampled observation points never win by volume: the maximum of
+// noisy estimates is biased upwards.
+const (
+	// Max takes the unsampled observation point with the largest volume.
+	Max Policy = "max"
+	// First takes the observation point that reported first.
+	First Policy = "first"
+	// Manual takes the first match of the list, then as First.
+	Manual Policy = "manual"
+)
+
+// Config is the `dedup` block of the configuration.
+type Config struct {
+	Policy Policy `yaml:"policy" doc:"who is the authority: max, first or manual"`
+	// Authorities are matched in order under the manual policy.
+	Authorities []Match `yaml:"authorities"`
+	// Hold is how long the first report waits for those of other observation points.
+	Hold time.Duration `yaml:"hold" doc:"how long the first report of a flow waits for other exporters"`
+	// FailoverAfter is how long a report that only partly goes beyond what the
+	// authority has covered waits for the authority before it counts.
+	FailoverAfter time.Duration `yaml:"failover_after" doc:"silence of the authority after which another exporter takes over inside a running flow"`
+	// LateHorizon is how long a flow is remembered after its last report, so
+	// that a late duplicate is recognised and not counted.
+	LateHorizon time.Duration `yaml:"late_horizon" doc:"how long late duplicates are recognised"`
+	// Slack is how far the clocks and segment ends of two exporters may differ.
+	Slack time.Duration `yaml:"slack" doc:"tolerated difference between the times of two exporters"`
+	// MaxFlows bounds the flows remembered per partition; the oldest that wait
+	// for nothing are forgotten first, and counted.
+	MaxFlows int `yaml:"max_flows" doc:"flows remembered per partition"`
+}
+
+// Match selects observation points.
+type Match struct {
+	Exporter netip.Prefix `yaml:"exporter"`
+	// InIf limits the match to these input interfaces; none means any.
+	InIf []uint32 `yaml:"in_if"`
+}
+
+// Default is the configuration that works without a file.
+func Default() Config {
+	return Config{
+		Policy:        Max,
+		Hold:          10 * time.Second,
+		FailoverAfter: 2 * time.Minute,
+		LateHorizon:   35 * time.Minute,
+		Slack:         2 * time.Second,
+		MaxFlows:      4_000_000,
+	}
+}
+
+// Validate says what is wrong and how to mend it.
+func (c Config) Validate() error {
+	switch c.Policy {
+	case Max, First:
+	case Manual:
+		if len(c.Authorities) == 0 {
+			return fmt.Errorf("dedup.authorities: the manual policy needs at least one entry, for example `- exporter: 192.0.2.1/32`")
+		}
+	default:
+		return fmt.Errorf("dedup.policy: %q is not a policy; use max, first or manual", c.Policy)
+	}
+	for i, m := range c.Authorities {
+		if !m.Exporter.IsValid() {
+			return fmt.Errorf("dedup.authorities[%d].exporter: needs a prefix such as 192.0.2.1/32", i)
+		}
+	}
+	switch {
+	case c.Hold <= 0 || c.Hold > 5*time.Minute:
+		return fmt.Errorf("dedup.hold: %s is not between 1ns and 5m; 10s is usual", c.Hold)
+	case c.FailoverAfter < c.Hold:
+		return fmt.Errorf("dedup.failover_after: %s is shorter than dedup.hold (%s)", c.FailoverAfter, c.Hold)
+	case c.LateHorizon < c.FailoverAfter:
+		return fmt.Errorf("dedup.late_horizon: %s is shorter than dedup.failover_after (%s)", c.LateHorizon, c.FailoverAfter)
+	case c.Slack < 0:
+		return fmt.Errorf("dedup.slack: %s is negative", c.Slack)
+	case c.MaxFlows < 1000:
+		return fmt.Errorf("dedup.max_flows: %d is below 1000", c.MaxFlows)
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package merge
+
+import (
+	"math/bits"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// claim is what one observation point brought to a decision.
+type claim struct {
+	point          uint32
+	bytes, packets uint64
+	// rate is the highest sampling rate of its reports; above 1 is sampled.
+	rate uint64
+	inIf uint32
+}
+
+// decide ends the hold of a flow: choose the authority, emit its reports with
+// the others as reporters.
+func (w *Window) decide(e *entry, emit func(*flowv1.Flow)) {
+	claims := w.claims(e)
+	winner, reason := w.choose(e, claims)
+	if e.authority != noPoint && winner != e.authority {
+		e.floor = max(e.floor, e.coverEnd)
+		w.stats.Failovers++
+	}
+	if e.authority != winner {
+		e.authority, e.reason = winner, reason
+	}
+	w.emitHeld(e, emit)
+	w.stats.Waiting -= len(e.held)
+	clear(e.held)
+	e.held = e.held[:0]
+}
+
+// claims adds up the held reports by observation point, in order of first report.
+func (w *Window) claims(e *entry) []claim {
+	claims := w.out.claims[:0]
+next:
+	for i := range e.held {
+		h := &e.held[i]
+		for j := range claims {
+			if c := &claims[j]; c.point == h.point {
+				c.bytes += h.bytes
+				c.packets += h.packets
+				c.rate = max(c.rate, h.rate)
+				continue next
+			}
+		}
+		claims = append(claims, claim{h.point, h.bytes, h.packets, h.rate, h.inIf})
+	}
+	w.out.claims = claims
+	return claims
+}
+
+// choose picks the authority. It sticks: whoever has it and still reports keeps it.
+func (w *Window) choose(e *entry, claims []claim) (uint32, flowv1.Authority) {
+	for _, c := range claims {
+		if c.point == e.authority {
+			return c.point, e.reason
+		}
+	}
+	point, reason := w.byPolicy(claims)
+	switch {
+	case e.authority != noPoint:
+		reason = flowv1.Authority_AUTHORITY_FAILOVER
+	case len(claims) == 1:
+		reason = flowv1.Authority_AUTHORITY_SOLE
+	}
+	return point, reason
+}
+
+func (w *Window) byPolicy(claims []claim) (uint32, flowv1.Authority) {
+	switch w.cfg.Policy {
+	case Manual:
+		if p, ok := w.byList(claims); ok {
+			return p, flowv1.Authority_AUTHORITY_MANUAL
+		}
+	case Max:
+		return byVolume(claims), flowv1.Authority_AUTHORITY_MAX
+	}
+	return claims[0].point, flowv1.Authority_AUTHORITY_FIRST
+}
+
+// byList is the manual policy: the first entry of the list that anyone matches.
+func (w *Window) byList(claims []claim) (uint32, bool) {
+	for _, m := range w.cfg.Authorities {
+		for _, c := range claims {
+			addr := w.points.all[c.point].sampler
+			if m.Exporter.Contains(addr.Netip()) && m.matchesInIf(c.inIf) {
+				return c.point, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func (m *Match) matchesInIf(inIf uint32) bool {
+	if len(m.InIf) == 0 {
+		return true
+	}
+	for _, i := range m.InIf {
+		if i == inIf {
+			return true
+		}
+	}
+	return false
+}
+
+// byVolume takes the largest unsampled claim. Among sampled ones the lowest
+// rate wins, ties by first report, never by volume.
+func byVolume(claims []claim) uint32 {
+	best := 0
+	for i := 1; i < len(claims); i++ {
+		if claims[i].better(&claims[best]) {
+			best = i
+		}
+	}
+	return claims[best].point
+}
+
+func (c *claim) better(than *claim) bool {
+	sampled, thanSampled := c.rate > 1, than.rate > 1
+	switch {
+	case sampled != thanSampled:
+		return !sampled
+	case sampled:
+		return c.rate < than.rate
+	case c.bytes != than.bytes:
+		return c.bytes > than.bytes
+	}
+	return c.packets > than.packets
+}
+
+// emitHeld emits one flow per report of the authority, each other report as a
+// reporter of the one it overlaps most.
+func (w *Window) emitHeld(e *entry, emit func(*flowv1.Flow)) {
+	segments := w.out.segments[:0]
+	for i := range e.held {
+		if h := &e.held[i]; h.point == e.authority {
+			segments = append(segments, segment{w.out.decode(h.cell), h.start, h.end})
+		}
+	}
+	w.out.segments = segments
+	for i := range e.held {
+		h := &e.held[i]
+		if h.point != e.authority {
+			best := closest(segments, h.start, h.end)
+			segments[best].flow.Reporters = append(segments[best].flow.Reporters, w.out.reporter(w.out.decode(h.cell)))
+			w.stats.Merged++
+		}
+		w.cells.drop(h.cell)
+	}
+	for _, s := range segments {
+		w.count(e, s.flow, e.reason, emit)
+	}
+}
+
+// segment is a report of the authority on its way out.
+type segment struct {
+	flow       *flowv1.Flow
+	start, end uint64
+}
+
+// closest is the segment that overlaps [start, end] most, or lies nearest.
+func closest(segments []segment, start, end uint64) int {
+	best, bestOverlap := 0, int64(-1<<63)
+	for i, s := range segments {
+		overlap := int64(min(s.end, end)) - int64(max(s.start, start))
+		if overlap > bestOverlap {
+			best, bestOverlap = i, overlap
+		}
+	}
+	return best
+}
+
+// count emits a report of the authority with its volume, less what former
+// authorities have already counted of its time.
+func (w *Window) count(e *entry, f *flowv1.Flow, reason flowv1.Authority, emit func(*flowv1.Flow)) {
+	f.Authority = reason
+	if f.TimeFlowStartNs < e.floor {
+		f.Bytes = uncovered(f.Bytes, f.TimeFlowStartNs, f.TimeFlowEndNs, e.floor)
+		f.Packets = uncovered(f.Packets, f.TimeFlowStartNs, f.TimeFlowEndNs, e.floor)
+	}
+	if e.coverEnd == 0 {
+		w.forget.Set(e.last.After(w.cfg.LateHorizon), w.index[e.key])
+	}
+	e.coverEnd = max(e.coverEnd, f.TimeFlowEndNs, 1)
+	w.stats.Counted++
+	emit(f)
+}
+
+// uncovered is the share of a count that falls after floor, if the packets lie
+// evenly in [start, end] (RFC 7015 §5.1.1).
+func uncovered(count, start, end, floor uint64) uint64 {
+	if floor >= end {
+		return 0
+	}
+	hi, lo := bits.Mul64(count, end-floor)
+	share, _ := bits.Div64(hi, lo, end-start)
+	return share
+}
+
+// late emits the report of another observation point on time that is already
+// counted: no volume, one reporter.
+func (w *Window) late(e *entry, f *flowv1.Flow, emit func(*flowv1.Flow)) {
+	o := w.out.flow()
+	at := &w.points.all[e.authority]
+	o.Type, o.Realm, o.Proto = f.Type, f.Realm, f.Proto
+	o.SrcAddr, o.DstAddr, o.SrcPort, o.DstPort = f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort
+	o.Etype, o.IcmpType, o.IcmpCode = f.Etype, f.IcmpType, f.IcmpCode
+	o.SamplerAddress = at.sampler.Wire()
+	o.Direction = at.direction()
+	o.TimeReceivedNs, o.TimeFlowStartNs, o.TimeFlowEndNs = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs
+	o.TimeQuality, o.RecordId = f.TimeQuality, f.RecordId
+	o.Authority, o.Late = e.reason, true
+	o.Reporters = append(o.Reporters, w.out.reporter(f))
+	w.stats.Late++
+	emit(o)
+}

@@ -1,0 +1,51 @@
+package merge
+
+import (
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/flow"
+)
+
+// point is an observation point: where an exporter meters. Line cards
+// (observation domains) of one exporter partition the packets, so they are one
+// point and summed; ingress and egress see the same packets, so they are two
+// (RFC 5982 §6.6: topology decides whether to sum).
+type point struct {
+	sampler flow.Addr
+	egress  bool
+}
+
+func pointOf(f *flowv1.Flow) point {
+	return point{
+		sampler: flow.AddrFrom(f.SamplerAddress),
+		egress:  f.Direction == flowv1.Direction_DIRECTION_EGRESS,
+	}
+}
+
+// direction is the point's direction as it goes on the wire.
+func (p point) direction() flowv1.Direction {
+	if p.egress {
+		return flowv1.Direction_DIRECTION_EGRESS
+	}
+	return flowv1.Direction_DIRECTION_INGRESS
+}
+
+// points numbers the observation points seen, so that a flow's state holds a
+// small number instead of an address. Their number is that of the network's
+// devices and never shrinks.
+type points struct {
+	byValue map[point]uint32
+	all     []point
+}
+
+func (p *points) id(v point) uint32 {
+	if id, ok := p.byValue[v]; ok {
+		return id
+	}
+	if p.byValue == nil {
+		p.byValue = make(map[point]uint32)
+	}
+	id := uint32(len(p.all))
+	p.byValue[v] = id
+	p.all = append(p.all, v)
+	return id
+}

@@ -1,0 +1,327 @@
+package merge
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/testkit"
+)
+
+func TestPurity(t *testing.T) { testkit.Pure(t, ".") }
+
+// second is a time in ns, counted from a fixed start.
+func second(s float64) uint64 { return uint64(1_700_000_000e9 + s*1e9) }
+
+// report is a flow of one conversation direction by exporter 192.0.2.<n>,
+// received at its end.
+func report(exporter int, start, end float64, count uint64) *flowv1.Flow {
+	return &flowv1.Flow{
+		Type: flowv1.FlowType_FLOW_TYPE_IPFIX, Proto: 6,
+		SrcAddr: []byte{10, 0, 0, 1}, DstAddr: []byte{198, 51, 100, 7}, SrcPort: 50000, DstPort: 443,
+		SamplerAddress: []byte{192, 0, 2, byte(exporter)}, InIf: uint32(exporter),
+		TimeFlowStartNs: second(start), TimeFlowEndNs: second(end), TimeReceivedNs: second(end),
+		Bytes: count * 100, Packets: count, RecordId: uint64(exporter)<<48 | uint64(end*1000),
+	}
+}
+
+func clone(f *flowv1.Flow) *flowv1.Flow { return proto.Clone(f).(*flowv1.Flow) }
+
+// play runs reports through a window, each in the tick of its reception, and
+// returns what came out as lines.
+func play(cfg Config, reports []*flowv1.Flow) []*flowv1.Flow {
+	w := New(cfg)
+	var out []*flowv1.Flow
+	emit := func(f *flowv1.Flow) { out = append(out, clone(f)) }
+	drive(w, reports, emit)
+	return out
+}
+
+// drive feeds a window tick by tick, as a stage does.
+func drive(w *Window, reports []*flowv1.Flow, emit func(*flowv1.Flow)) {
+	reports = slices.Clone(reports)
+	flow.SortRaw(reports)
+	last := eventtime.Tick(0)
+	for len(reports) > 0 {
+		t := eventtime.TickOf(reports[0].TimeReceivedNs)
+		for w.NextTimer() < t {
+			last = max(w.NextTimer(), last+1)
+			w.Tick(last, nil, emit)
+		}
+		n := 0
+		for n < len(reports) && eventtime.TickOf(reports[n].TimeReceivedNs) == t {
+			n++
+		}
+		w.Tick(t, reports[:n], emit)
+		reports, last = reports[n:], t
+	}
+	w.End(last+1, emit)
+}
+
+func lines(fs []*flowv1.Flow) string {
+	var b strings.Builder
+	for _, f := range fs {
+		fmt.Fprintf(&b, "%d: %d packets %g-%g %s", f.SamplerAddress[3], f.Packets,
+			float64(f.TimeFlowStartNs-second(0))/1e9, float64(f.TimeFlowEndNs-second(0))/1e9,
+			strings.ToLower(strings.TrimPrefix(f.Authority.String(), "AUTHORITY_")))
+		if f.Late {
+			b.WriteString(" late")
+		}
+		for _, r := range f.Reporters {
+			fmt.Fprintf(&b, " +%d(%d)", r.SamplerAddress[3], r.Packets)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func TestWindow(t *testing.T) {
+	sampled := func(f *flowv1.Flow, rate uint64) *flowv1.Flow {
+		f.SamplingRate, f.SamplingKind = rate, flowv1.SamplingKind_SAMPLING_KIND_PACKET
+		return f
+	}
+	late := func(f *flowv1.Flow, received float64) *flowv1.Flow {
+		f.TimeReceivedNs = second(received)
+		return f
+	}
+	egress := func(f *flowv1.Flow) *flowv1.Flow {
+		f.Direction = flowv1.Direction_DIRECTION_EGRESS
+		return f
+	}
+	manual := Default()
+	manual.Policy = Manual
+	manual.Authorities = []Match{{Exporter: netip.MustParsePrefix("192.0.2.3/32")}}
+	first := Default()
+	first.Policy = First
+
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		in   []*flowv1.Flow
+		want string
+	}{
+		{"one exporter alone", Default(),
+			[]*flowv1.Flow{report(1, 0, 5, 10)},
+			"1: 10 packets 0-5 sole\n"},
+		{"three exporters, one lost packets", Default(),
+			[]*flowv1.Flow{report(1, 0, 5, 9), late(report(2, 0, 5, 10), 6), late(report(3, 0, 5, 10), 7)},
+			"2: 10 packets 0-5 max +1(9) +3(10)\n"},
+		{"first come", first,
+			[]*flowv1.Flow{report(1, 0, 5, 9), late(report(2, 0, 5, 10), 6)},
+			"1: 9 packets 0-5 first +2(10)\n"},
+		{"the list decides", manual,
+			[]*flowv1.Flow{report(1, 0, 5, 10), late(report(3, 0, 5, 2), 6)},
+			"3: 2 packets 0-5 manual +1(10)\n"},
+		{"a sampled exporter never wins by volume", Default(),
+			[]*flowv1.Flow{sampled(report(1, 0, 5, 1000), 100), late(report(2, 0, 5, 10), 6)},
+			"2: 10 packets 0-5 max +1(1000)\n"},
+		{"among sampled ones the lowest rate", Default(),
+			[]*flowv1.Flow{sampled(report(1, 0, 5, 9), 1000), late(sampled(report(2, 0, 5, 2), 100), 6)},
+			"2: 2 packets 0-5 max +1(9)\n"},
+		{"segments stick to their authority", Default(),
+			[]*flowv1.Flow{report(1, 0, 60, 60), late(report(2, 0, 60, 61), 61),
+				report(1, 60, 120, 70), late(report(2, 60, 120, 60), 121)},
+			"2: 61 packets 0-60 max +1(60)\n2: 60 packets 60-120 max +1(70)\n"},
+		{"a late report adds a reporter and no volume", Default(),
+			[]*flowv1.Flow{report(1, 0, 5, 10), late(report(2, 0, 5, 10), 300)},
+			"1: 10 packets 0-5 sole\n1: 0 packets 0-5 sole late +2(10)\n"},
+		{"the authority dies, another goes on", Default(),
+			[]*flowv1.Flow{report(1, 0, 60, 60), late(report(2, 0, 60, 60), 61),
+				late(report(2, 60, 120, 60), 121), late(report(2, 120, 180, 60), 181)},
+			"1: 60 packets 0-60 max +2(60)\n2: 60 packets 60-120 failover\n2: 60 packets 120-180 failover\n"},
+		{"a straddling report counts by its uncovered share", Default(),
+			[]*flowv1.Flow{report(1, 0, 60, 60), late(report(2, 0, 120, 120), 121)},
+			"1: 60 packets 0-60 sole\n2: 60 packets 0-120 failover\n"},
+		{"unequal active timeouts", Default(),
+			[]*flowv1.Flow{report(1, 0, 60, 60), report(1, 60, 120, 60), report(1, 120, 180, 60),
+				late(report(2, 0, 180, 180), 180.2)},
+			"1: 60 packets 0-60 sole\n1: 60 packets 60-120 sole\n1: 60 packets 120-180 sole\n1: 0 packets 0-180 sole late +2(180)\n"},
+		{"ingress and egress of one box are two views", Default(),
+			[]*flowv1.Flow{report(1, 0, 5, 10), egress(report(1, 0, 5, 10))},
+			"1: 10 packets 0-5 max +1(10)\n"},
+		{"two line cards of one box are summed", Default(),
+			[]*flowv1.Flow{report(1, 0, 5, 10), func() *flowv1.Flow {
+				f := report(1, 0, 5, 7)
+				f.ObservationDomainId, f.RecordId = 2, 99
+				return f
+			}()},
+			"1: 7 packets 0-5 sole\n1: 10 packets 0-5 sole\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := lines(play(c.cfg, c.in)); got != c.want {
+				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+// drawReports makes the reports of up to four exporters with their own active
+// timeouts on one lossless conversation, one packet a second.
+func drawReports(t *rapid.T) (reports []*flowv1.Flow, packets uint64) {
+	packets = uint64(rapid.IntRange(1, 900).Draw(t, "packets"))
+	for e := range rapid.IntRange(1, 4).Draw(t, "exporters") {
+		active := uint64(rapid.SampledFrom([]int{30, 60, 300, 1800}).Draw(t, "active"))
+		delay := rapid.Float64Range(0, 20).Draw(t, "delay")
+		for at := uint64(0); at < packets; at += active {
+			n := min(active, packets-at)
+			f := report(e+1, float64(at), float64(at+n-1), n)
+			f.TimeReceivedNs += uint64(delay * 1e9)
+			reports = append(reports, f)
+		}
+	}
+	return reports, packets
+}
+
+func TestEveryReportIsInExactlyOneOutput(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reports, _ := drawReports(t)
+		seen := make(map[uint64]int)
+		for _, f := range play(Default(), reports) {
+			if !f.Late {
+				seen[f.RecordId]++
+			}
+			for _, r := range f.Reporters {
+				seen[r.RecordId]++
+			}
+		}
+		for _, f := range reports {
+			if seen[f.RecordId] != 1 {
+				t.Fatalf("report %x is in %d outputs", f.RecordId, seen[f.RecordId])
+			}
+		}
+	})
+}
+
+func TestVolumeIsCountedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reports, packets := drawReports(t)
+		var sum uint64
+		for _, f := range play(Default(), reports) {
+			sum += f.Packets
+		}
+		// Exporters agree, so any authority gives the truth; a failover may
+		// lose up to a packet of rounding per border.
+		slack := packets/30 + 1
+		if sum > packets+slack || sum+slack < packets {
+			t.Fatalf("counted %d of %d packets", sum, packets)
+		}
+	})
+}
+
+func TestOrderWithinTheHoldChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(2, 5).Draw(t, "exporters")
+		counts := rapid.SliceOfNDistinct(rapid.Uint64Range(1, 1000), n, n, rapid.ID).Draw(t, "counts")
+		total := func(order []int) (sum uint64) {
+			var in []*flowv1.Flow
+			for at, e := range order {
+				f := report(e+1, 0, 5, counts[e])
+				f.TimeReceivedNs = second(5 + float64(at))
+				in = append(in, f)
+			}
+			for _, f := range play(Default(), in) {
+				sum += f.Packets
+			}
+			return sum
+		}
+		order := rapid.Permutation(seq(n)).Draw(t, "order")
+		if got, want := total(order), slices.Max(counts); got != want {
+			t.Fatalf("order %v counts %d, the largest is %d", order, got, want)
+		}
+	})
+}
+
+func seq(n int) (s []int) {
+	for i := range n {
+		s = append(s, i)
+	}
+	return s
+}
+
+func TestRestoreContinuesByteForByte(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		reports, _ := drawReports(t)
+		for i := range reports { // several conversations
+			reports[i].SrcPort += uint32(rapid.IntRange(0, 3).Draw(t, "port"))
+		}
+		flow.SortRaw(reports)
+		cut := rapid.IntRange(0, len(reports)).Draw(t, "cut")
+		whole, parts := New(Default()), New(Default())
+		var want, got []byte
+		emitWant := func(f *flowv1.Flow) { want = flow.AppendDelimited(want, f) }
+		emitGot := func(f *flowv1.Flow) { got = flow.AppendDelimited(got, f) }
+		for i, f := range reports {
+			if i == cut {
+				fresh := New(Default())
+				if err := fresh.Restore(parts.AppendSnapshot(nil)); err != nil {
+					t.Fatal(err)
+				}
+				parts = fresh
+			}
+			tick := eventtime.TickOf(f.TimeReceivedNs) + eventtime.Tick(i)
+			whole.Tick(tick, []*flowv1.Flow{clone(f)}, emitWant)
+			parts.Tick(tick, []*flowv1.Flow{clone(f)}, emitGot)
+		}
+		whole.End(eventtime.Never-1, emitWant)
+		parts.End(eventtime.Never-1, emitGot)
+		if !bytes.Equal(sortBatch(want), sortBatch(got)) {
+			t.Fatal("a restored window goes on differently")
+		}
+	})
+}
+
+// sortBatch puts a batch into the order in which a stage sends it.
+func sortBatch(b []byte) (out []byte) {
+	var d flow.Decoder[flowv1.Flow, *flowv1.Flow]
+	d.Add(b)
+	flow.SortDeduped(d.Records)
+	for _, f := range d.Records {
+		out = flow.AppendDelimited(out, f)
+	}
+	return out
+}
+
+func TestFlowsAreForgottenAndBounded(t *testing.T) {
+	cfg := Default()
+	cfg.MaxFlows = 1000
+	w := New(cfg)
+	none := func(*flowv1.Flow) {}
+	tick := eventtime.TickOf(second(0))
+	for i := range 5000 {
+		f := report(1, float64(i), float64(i), 1)
+		f.SrcPort = uint32(i)
+		tick = eventtime.TickOf(f.TimeReceivedNs)
+		w.Tick(tick, []*flowv1.Flow{f}, none)
+	}
+	if s := w.Stats(); s.Flows > 1000 || s.Evicted == 0 {
+		t.Errorf("%d flows remembered, %d evicted; the bound is 1000", s.Flows, s.Evicted)
+	}
+	for w.NextTimer() < tick.After(time.Hour) {
+		w.Tick(w.NextTimer(), nil, none)
+	}
+	if s := w.Stats(); s.Flows != 0 {
+		t.Errorf("%d flows are remembered an hour after the last report", s.Flows)
+	}
+}
+
+func FuzzRestore(f *testing.F) {
+	w := New(Default())
+	w.Tick(1, []*flowv1.Flow{report(1, 0, 5, 10)}, func(*flowv1.Flow) {})
+	f.Add(w.AppendSnapshot(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w := New(Default())
+		if w.Restore(b) == nil {
+			w.End(1, func(*flowv1.Flow) {})
+		}
+	})
+}

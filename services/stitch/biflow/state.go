@@ -1,0 +1,73 @@
+package biflow
+
+import (
+	"github.com/flowledger/flowledger/services/internal/flow"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// state says how the conversation fares, as far as is known now.
+func (c *conv) state(client uint8) flowv1.ConnState {
+	cl, sv := &c.half[client], &c.half[1-client]
+	switch {
+	case c.denied:
+		return flowv1.ConnState_CONN_STATE_DENIED
+	case cl.segments > 0 && sv.segments > 0:
+		return c.answered(cl, sv)
+	case c.oneWay():
+		return flowv1.ConnState_CONN_STATE_ONE_WAY
+	case sv.segments > 0, !c.reverse:
+		// Only the answer was seen, or the way back may pass elsewhere: a
+		// missing half is no evidence of a failed connection.
+		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
+	case c.key.Proto == flow.ProtoTCP && cl.flags != 0 && cl.flags&syn == 0:
+		// The middle of a connection whose other half has not been reported yet.
+		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
+	}
+	return flowv1.ConnState_CONN_STATE_UNANSWERED
+}
+
+func (c *conv) answered(cl, sv *half) flowv1.ConnState {
+	if c.key.Proto != flow.ProtoTCP || sv.flags == 0 {
+		return flowv1.ConnState_CONN_STATE_ESTABLISHED
+	}
+	switch {
+	case sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&(syn|ack) == syn,
+		sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&syn != 0 && sv.packets <= cl.packets && sv.flags&0x3f == rst|ack:
+		return flowv1.ConnState_CONN_STATE_REJECTED
+	case sv.flags&(syn|ack) == syn|ack && cl.flags&ack == 0 && cl.flags != 0:
+		return flowv1.ConnState_CONN_STATE_HALF_OPEN
+	}
+	return flowv1.ConnState_CONN_STATE_ESTABLISHED
+}
+
+// oneWay tells conversations that have no way back by nature.
+func (c *conv) oneWay() bool {
+	if isGroup(&c.key.Low.Addr) || isGroup(&c.key.High.Addr) {
+		return true
+	}
+	if !c.isICMP() {
+		return false
+	}
+	h := &c.half[0]
+	if h.segments == 0 {
+		h = &c.half[1]
+	}
+	return !isRequest(c.key.Proto, uint8(h.icmp>>8))
+}
+
+// isRequest tells ICMP types that ask for an answer.
+func isRequest(proto, typ uint8) bool {
+	if proto == flow.ProtoICMP {
+		switch typ {
+		case 8, 10, 13, 15, 17, 42:
+			return true
+		}
+		return false
+	}
+	switch typ {
+	case 128, 133, 135, 139, 160:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,307 @@
+package biflow
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/testkit"
+)
+
+func TestPurity(t *testing.T) { testkit.Pure(t, ".") }
+
+func second(s float64) uint64 { return uint64(1_700_000_000e9 + s*1e9) }
+
+// endpoint is "addr:port".
+func endpoint(s string) ([]byte, uint32) {
+	a := netip.MustParseAddrPort(s)
+	return a.Addr().AsSlice(), uint32(a.Port())
+}
+
+// tcp is a TCP flow by exporter 1, received at its end.
+func tcp(src, dst string, start, end float64, packets uint64, flags uint32) *flowv1.Flow {
+	f := &flowv1.Flow{
+		Proto: 6, TcpFlags: flags, Packets: packets, Bytes: packets * 100,
+		TimeFlowStartNs: second(start), TimeFlowEndNs: second(end), TimeReceivedNs: second(end),
+		SamplerAddress: []byte{192, 0, 2, 1}, RecordId: uint64(start*1000) + uint64(flags),
+		ReverseObservable: true,
+	}
+	f.SrcAddr, f.SrcPort = endpoint(src)
+	f.DstAddr, f.DstPort = endpoint(dst)
+	return f
+}
+
+func with(f *flowv1.Flow, change func(*flowv1.Flow)) *flowv1.Flow {
+	change(f)
+	return f
+}
+
+func udp(src, dst string, start, end float64, packets uint64) *flowv1.Flow {
+	return with(tcp(src, dst, start, end, packets, 0), func(f *flowv1.Flow) { f.Proto = 17 })
+}
+
+// play runs flows through a table and returns every version.
+func play(flows []*flowv1.Flow) (out []*flowv1.Biflow) {
+	t := New(Default())
+	drive(t, flows, func(b *flowv1.Biflow) { out = append(out, proto.Clone(b).(*flowv1.Biflow)) })
+	return out
+}
+
+func drive(t *Table, flows []*flowv1.Flow, emit func(*flowv1.Biflow)) {
+	flows = slices.Clone(flows)
+	slices.SortStableFunc(flows, func(a, b *flowv1.Flow) int { return int(int64(a.TimeReceivedNs) - int64(b.TimeReceivedNs)) })
+	last := eventtime.Tick(0)
+	for len(flows) > 0 {
+		now := eventtime.TickOf(flows[0].TimeReceivedNs)
+		for t.NextTimer() < now {
+			last = max(t.NextTimer(), last+1)
+			t.Tick(last, nil, emit)
+		}
+		n := 0
+		for n < len(flows) && eventtime.TickOf(flows[n].TimeReceivedNs) == now {
+			n++
+		}
+		batch := slices.Clone(flows[:n])
+		flow.SortDeduped(batch)
+		t.Tick(now, batch, emit)
+		flows, last = flows[n:], now
+	}
+	for t.NextTimer() < last+4000 {
+		last = max(t.NextTimer(), last+1)
+		t.Tick(last, nil, emit)
+	}
+	t.End(last+1, emit)
+}
+
+// final is the last versions, one line each, by start.
+func final(versions []*flowv1.Biflow) string {
+	var last []*flowv1.Biflow
+	for _, b := range versions {
+		if b.CloseReason != 0 {
+			last = append(last, b)
+		}
+	}
+	flow.SortBiflows(last)
+	var s strings.Builder
+	for _, b := range last {
+		c, _ := netip.AddrFromSlice(b.ClientAddr)
+		v, _ := netip.AddrFromSlice(b.ServerAddr)
+		fmt.Fprintf(&s, "%s:%d>%s:%d %d/%d %s %.2f %s %s\n", c, b.ClientPort, v, b.ServerPort, b.ClientPackets, b.ServerPackets,
+			short(b.InitiatorEvidence.String()), b.InitiatorConfidence, short(b.ConnState.String()), short(b.CloseReason.String()))
+	}
+	return s.String()
+}
+
+func short(enum string) string {
+	for _, p := range []string{"INITIATOR_EVIDENCE_", "CONN_STATE_", "CLOSE_REASON_"} {
+		enum = strings.TrimPrefix(enum, p)
+	}
+	return strings.ToLower(enum)
+}
+
+func TestTable(t *testing.T) {
+	const c, s = "10.0.0.1:50000", "198.51.100.7:443"
+	for _, test := range []struct {
+		name string
+		in   []*flowv1.Flow
+		want string
+	}{
+		{"a whole connection", []*flowv1.Flow{tcp(c, s, 0, 5, 10, 0x1b), tcp(s, c, 0.02, 5, 8, 0x1b)},
+			"10.0.0.1:50000>198.51.100.7:443 10/8 first_seen 0.99 established fin\n"},
+		{"the answer is reported first", []*flowv1.Flow{tcp(s, c, 0.02, 4, 8, 0x1b), tcp(c, s, 0, 5, 10, 0x1b)},
+			"10.0.0.1:50000>198.51.100.7:443 10/8 first_seen 0.99 established fin\n"},
+		{"refused", []*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0, 0, 1, 0x14)},
+			"10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n"},
+		{"SYN scan of an open port", []*flowv1.Flow{tcp(c, s, 0, 0.1, 2, 0x06), tcp(s, c, 0.05, 0.05, 1, 0x12)},
+			"10.0.0.1:50000>198.51.100.7:443 2/1 tcp_flags 0.99 half_open rst\n"},
+		{"unanswered", []*flowv1.Flow{tcp(c, s, 0, 3, 2, 0x02)},
+			"10.0.0.1:50000>198.51.100.7:443 2/0 tcp_flags 0.99 unanswered idle\n"},
+		{"no answer, but the way back may be elsewhere",
+			[]*flowv1.Flow{with(tcp(c, s, 0, 3, 2, 0x02), func(f *flowv1.Flow) { f.ReverseObservable = false })},
+			"10.0.0.1:50000>198.51.100.7:443 2/0 tcp_flags 0.99 reverse_unobserved idle\n"},
+		{"retransmitted SYNs are one attempt", []*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(c, s, 20, 20, 1, 0x02)},
+			"10.0.0.1:50000>198.51.100.7:443 2/0 tcp_flags 0.99 unanswered idle\n"},
+		{"the port is used again at once",
+			[]*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0, 0, 1, 0x14), tcp(c, s, 1, 1, 1, 0x02), tcp(s, c, 1, 1, 1, 0x14)},
+			"10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n"},
+		{"both halves of the port's first use come after its second",
+			[]*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(c, s, 1, 1, 1, 0x02),
+				with(tcp(s, c, 0, 0, 1, 0x14), func(f *flowv1.Flow) { f.TimeReceivedNs = second(3) }),
+				with(tcp(s, c, 1, 1, 1, 0x14), func(f *flowv1.Flow) { f.TimeReceivedNs = second(3) })},
+			"10.0.0.1:50000>198.51.100.7:443 2/2 tcp_flags 0.99 rejected rst\n"},
+		{"long, in segments", []*flowv1.Flow{
+			tcp(c, s, 0, 60, 60, 0x1a), tcp(s, c, 0.02, 60, 60, 0x1a), tcp(c, s, 61, 120, 60, 0x18), tcp(s, c, 61, 120, 60, 0x18),
+			tcp(c, s, 200, 210, 5, 0x19), tcp(s, c, 200, 210, 5, 0x19)},
+			"10.0.0.1:50000>198.51.100.7:443 125/125 first_seen 0.99 established fin\n"},
+		{"half an hour of active timeout", []*flowv1.Flow{
+			tcp(c, s, 0, 1800, 60, 0x1a), tcp(s, c, 0.02, 1800, 60, 0x1a), tcp(c, s, 1801, 3600, 60, 0x18), tcp(s, c, 1801, 3600, 60, 0x18)},
+			"10.0.0.1:50000>198.51.100.7:443 120/120 first_seen 0.99 established idle\n"},
+		{"DNS", []*flowv1.Flow{udp("10.0.0.1:40000", "10.0.0.53:53", 0, 0, 1), udp("10.0.0.53:53", "10.0.0.1:40000", 0, 0, 1)},
+			"10.0.0.1:40000>10.0.0.53:53 1/1 known_port 0.85 established idle\n"},
+		{"multicast", []*flowv1.Flow{udp("10.0.0.1:5353", "224.0.0.251:5353", 0, 0, 1)},
+			"10.0.0.1:5353>224.0.0.251:5353 1/0 multicast 0.95 one_way idle\n"},
+		{"the exporter's word beats the port",
+			[]*flowv1.Flow{with(udp("10.0.0.53:53", "10.0.0.1:40000", 0, 0, 1), func(f *flowv1.Flow) { f.InitiatorHint = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE })},
+			"10.0.0.53:53>10.0.0.1:40000 1/0 exporter 0.83 unanswered idle\n"},
+		{"ping", []*flowv1.Flow{
+			with(udp("10.0.0.9:0", "10.0.0.1:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 0 }),
+			with(udp("10.0.0.1:0", "10.0.0.9:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 8 })},
+			"10.0.0.1:0>10.0.0.9:0 2/2 icmp_type 0.98 established idle\n"},
+		{"denied by the firewall", []*flowv1.Flow{with(tcp(c, s, 0, 0, 1, 0x02), func(f *flowv1.Flow) { f.FirewallEvent = 3 })},
+			"10.0.0.1:50000>198.51.100.7:443 1/0 tcp_flags 0.99 denied idle\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := final(play(test.in)); got != test.want {
+				t.Errorf("got\n%swant\n%s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestVersionsRiseAndAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type sum struct {
+			version                        uint32
+			clientPackets, serverPackets   uint64
+			emitted                        uint64
+			clientBytesNew, serverBytesNew uint64
+			closed                         bool
+		}
+		seen := make(map[uint64]*sum)
+		flows := drawFlows(t)
+		var total uint64
+		for _, b := range play(flows) {
+			s := seen[b.FlowId]
+			if s == nil {
+				s = new(sum)
+				seen[b.FlowId] = s
+			}
+			if s.closed {
+				t.Fatal("a version after the last")
+			}
+			if b.Version != s.version+1 {
+				t.Fatalf("version %d follows %d", b.Version, s.version)
+			}
+			if s.version > 0 && b.CloseReason == 0 && b.TimeUpdatedNs-s.emitted < uint64(time.Minute) {
+				t.Fatal("updates come more often than once a minute")
+			}
+			s.version, s.emitted, s.closed = b.Version, b.TimeUpdatedNs, b.CloseReason != 0
+			s.clientBytesNew += b.NewClientBytes + b.NewServerBytes
+			if s.clientBytesNew != b.ClientBytes+b.ServerBytes {
+				t.Fatal("new counts do not add up to the cumulative ones")
+			}
+			if s.closed {
+				total += b.ClientPackets + b.ServerPackets
+			}
+		}
+		var want uint64
+		for _, f := range flows {
+			want += f.Packets
+		}
+		for id, s := range seen {
+			if !s.closed {
+				t.Fatalf("conversation %d was never closed", id)
+			}
+		}
+		if total != want {
+			t.Fatalf("conversations hold %d packets of %d", total, want)
+		}
+	})
+}
+
+// drawFlows makes flows of a handful of conversations with every kind of flag and gap.
+func drawFlows(t *rapid.T) (flows []*flowv1.Flow) {
+	at := 0.0
+	for i := range rapid.IntRange(1, 40).Draw(t, "flows") {
+		at += rapid.Float64Range(0, 100).Draw(t, "gap")
+		c := fmt.Sprintf("10.0.0.1:%d", 50000+rapid.IntRange(0, 2).Draw(t, "port"))
+		s := "198.51.100.7:443"
+		if rapid.Bool().Draw(t, "reverse") {
+			c, s = s, c
+		}
+		f := tcp(c, s, at, at+rapid.Float64Range(0, 90).Draw(t, "duration"), rapid.Uint64Range(1, 50).Draw(t, "packets"),
+			rapid.SampledFrom([]uint32{0, 0x02, 0x12, 0x14, 0x18, 0x1b, 0x04}).Draw(t, "flags"))
+		f.RecordId = uint64(i)
+		flows = append(flows, f)
+	}
+	return flows
+}
+
+func TestRestoreContinuesByteForByte(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		flows := drawFlows(t)
+		cut := rapid.IntRange(0, len(flows)).Draw(t, "cut")
+		whole, parts := New(Default()), New(Default())
+		run := func(tb *Table, f *flowv1.Flow, last, now eventtime.Tick) (out []byte) {
+			step := func(tick eventtime.Tick, in []*flowv1.Flow) {
+				var bs []*flowv1.Biflow
+				tb.Tick(tick, in, func(b *flowv1.Biflow) { bs = append(bs, b) })
+				flow.SortBiflows(bs)
+				for _, b := range bs {
+					out = flow.AppendDelimited(out, b)
+				}
+			}
+			for tb.NextTimer() < now {
+				last = max(tb.NextTimer(), last+1)
+				step(last, nil)
+			}
+			step(now, []*flowv1.Flow{f})
+			return out
+		}
+		last := eventtime.TickOf(second(0))
+		for i, f := range flows {
+			if i == cut {
+				fresh := New(Default())
+				if err := fresh.Restore(parts.AppendSnapshot(nil)); err != nil {
+					t.Fatal(err)
+				}
+				parts = fresh
+			}
+			now := max(eventtime.TickOf(f.TimeReceivedNs), last+1)
+			if want, got := run(whole, f, last, now), run(parts, f, last, now); !bytes.Equal(want, got) {
+				t.Fatal("a restored table goes on differently")
+			}
+			last = now
+		}
+	})
+}
+
+func TestMemoryPressureClosesAndCounts(t *testing.T) {
+	cfg := Default()
+	cfg.MaxConversations = 1000
+	tb := New(cfg)
+	evicted := 0
+	for i := range 3000 {
+		f := udp(fmt.Sprintf("10.0.0.1:%d", 1024+i), "10.0.0.53:53", float64(i)/1000, float64(i)/1000, 1)
+		tb.Tick(eventtime.TickOf(f.TimeReceivedNs), []*flowv1.Flow{f}, func(b *flowv1.Biflow) {
+			if b.CloseReason == flowv1.CloseReason_CLOSE_REASON_EVICTED {
+				evicted++
+			}
+		})
+	}
+	if s := tb.Stats(); s.Open != 1000 || evicted != 2000 || s.Evicted != 2000 {
+		t.Errorf("%d open, %d evicted, want 1000 and 2000", s.Open, evicted)
+	}
+}
+
+func FuzzRestore(f *testing.F) {
+	tb := New(Default())
+	tb.Tick(1, []*flowv1.Flow{tcp("10.0.0.1:1", "10.0.0.2:2", 0, 1, 1, 2)}, func(*flowv1.Biflow) {})
+	f.Add(tb.AppendSnapshot(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tb := New(Default())
+		if tb.Restore(b) == nil {
+			tb.End(1, func(*flowv1.Biflow) {})
+		}
+	})
+}
