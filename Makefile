@@ -1,0 +1,91 @@
+# Every step that CI takes is a target here. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+export CGO_ENABLED := 0
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X github.com/flowledger/flowledger/services/internal/run.version=$(VERSION)
+BINARIES := ingest dedup stitch detect sink flowctl
+PROTO    := cd proto && GOWORK=off go tool -modfile=tools/go.mod buf
+DATA     ?= ../shared/data
+FUZZTIME ?= 5s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-16s %s\n", $$1, $$2}'
+
+## ---- build ----
+
+.PHONY: build
+build: ## Build the static binaries into bin/
+	@mkdir -p bin
+	@cd services && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/ $(addprefix ./,$(BINARIES))
+
+.PHONY: clean
+clean: ## Remove what was built
+	@rm -rf bin evidence
+
+.PHONY: generate
+generate: ## Regenerate the protobuf code
+	@$(PROTO) generate
+
+.PHONY: contract
+contract: ## Freeze today's protobuf contract: later changes must not break it
+	@$(PROTO) build -o contract.binpb
+
+## ---- try ----
+
+.PHONY: demo
+demo: build ## Play a break-in over UDP through the whole pipeline and show what is found
+	@bin/flowctl demo --bin bin
+
+.PHONY: dev
+dev: build ## Run the embedded Kafka broker and ClickHouse until Ctrl-C
+	@bin/flowctl dev --dir .cache/dev
+
+## ---- check ----
+
+.PHONY: test
+test: proto-check lint test-go test-fuzz test-deploy ## The one test command: everything CI runs
+	@echo "all tests passed"
+
+.PHONY: test-go
+test-go: build ## Unit, property, golden and end-to-end tests (embedded stack and real Kafka)
+	@cd proto && go vet ./... && go test ./...
+	@cd services && go vet ./... && go test -timeout 15m ./...
+
+.PHONY: test-fuzz
+test-fuzz: ## Run every fuzz target briefly (FUZZTIME=5s)
+	@deploy/ci/fuzz $(FUZZTIME)
+
+.PHONY: test-deploy
+test-deploy: build ## Hold helm, compose and Dockerfile against the services' configuration
+	@cd deploy/validate && GOWORK=off go vet ./... && GOWORK=off go test ./...
+
+.PHONY: proto-check
+proto-check: ## Lint the contract, refuse breaking changes, check that generated code is current
+	@$(PROTO) lint
+	@$(PROTO) breaking --against contract.binpb
+	@deploy/ci/generated
+
+.PHONY: lint
+lint: ## gofmt, go vet and golangci-lint
+	@deploy/ci/lint
+
+## ---- measure ----
+
+CAPTURE ?= $(DATA)/traffic/internet_morning.pcap.gz
+KILLS   ?= 20
+SEED    ?= 1
+RECORDS ?= 1000000
+
+.PHONY: crash-test
+crash-test: build ## kill -9 at random, then compare the ledger with flowctl run (CAPTURE, KILLS, SEED)
+	@cd services && go run ./e2e/crashtest --bin ../bin --capture $(abspath $(CAPTURE)) --kills $(KILLS) --seed $(SEED)
+
+.PHONY: bench
+bench: build ## CPU and memory beside nfcapd and nfdump (RECORDS, SEED)
+	@deploy/bench/run --records $(RECORDS) --seed $(SEED) --capture $(abspath $(CAPTURE))

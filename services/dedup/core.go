@@ -1,0 +1,56 @@
+package main
+
+import (
+	"github.com/flowledger/flowledger/services/dedup/merge"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/stage"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// core runs a merge.Window as a stage: batches in, batches out. Whatever order
+// the batches of a tick come in, the window sees the records in their own, and
+// what it says is numbered in its own.
+type core struct {
+	window    *merge.Window
+	partition int
+	flows     flow.Decoder[flowv1.Flow, *flowv1.Flow]
+	out       []*flowv1.Flow
+}
+
+func newCore(cfg Config, partition int) stage.Core {
+	return &core{window: merge.New(cfg.Dedup), partition: partition}
+}
+
+func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
+	c.flows.Reset()
+	for _, b := range in {
+		c.flows.Add(b.Value)
+	}
+	flow.SortRaw(c.flows.Records)
+	c.window.Tick(tick, c.flows.Records, c.keep)
+	c.send(out)
+}
+
+func (c *core) End(tick eventtime.Tick, out *stage.Output) {
+	c.window.End(tick, c.keep)
+	c.send(out)
+}
+
+func (c *core) keep(f *flowv1.Flow) { c.out = append(c.out, f) }
+
+// send writes what the window said to the partition it came from.
+func (c *core) send(out *stage.Output) {
+	flow.SortDeduped(c.out)
+	for _, f := range c.out {
+		out.Append(0, c.partition, f)
+	}
+	c.out = c.out[:0]
+}
+
+func (c *core) NextTimer() eventtime.Tick { return c.window.NextTimer() }
+
+func (c *core) AppendSnapshot(dst []byte) []byte { return c.window.AppendSnapshot(dst) }
+
+func (c *core) Restore(snapshot []byte) error { return c.window.Restore(snapshot) }

@@ -1,0 +1,205 @@
+// Package pipeline composes the cores of all stages in one process, without
+// Kafka: `flowctl run`, tests and benchmarks. It moves through the ticks as the
+// stages do, so it reaches the same ledger.
+//
+//	datagram ─▶ normalize ─tick─▶ merge ─▶ biflow ─▶ rule ─▶ alerts
+//	                 ╰▶ events, facts, dead letters
+package pipeline
+
+import (
+	"fmt"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/dedup/merge"
+	"github.com/flowledger/flowledger/services/detect/rule"
+	"github.com/flowledger/flowledger/services/ingest/normalize"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/stitch/biflow"
+)
+
+// Config holds the configuration of every core under the name it has in its
+// service's file.
+type Config struct {
+	Ingest normalize.Config `yaml:"ingest"`
+	Dedup  merge.Config     `yaml:"dedup"`
+	Stitch biflow.Config    `yaml:"stitch"`
+	Detect rule.Config      `yaml:"detect"`
+}
+
+// Default is the configuration that works without a file.
+func Default() Config {
+	return Config{
+		Ingest: normalize.Default(),
+		Dedup:  merge.Default(),
+		Stitch: biflow.Default(),
+		Detect: rule.Default(),
+	}
+}
+
+// Validate checks every core's configuration.
+func (c Config) Validate() error {
+	for _, err := range []error{c.Ingest.Validate(), c.Dedup.Validate(), c.Stitch.Validate(), c.Detect.Validate()} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Observer is told what passes between the stages. What it gets is valid only
+// during the call; nil functions are skipped.
+type Observer struct {
+	// Flow gets what ingest made, Deduped what dedup made.
+	Flow, Deduped func(*flowv1.Flow)
+	// Update gets every version of every conversation; the last one of each
+	// has a close reason.
+	Update func(*flowv1.Biflow)
+	Event  func(*flowv1.Event)
+	Fact   func(*flowv1.ExporterFact)
+	Dead   func(*normalize.DeadLetter)
+	Alert  func(*rule.Alert)
+}
+
+// Pipeline is one partition of everything.
+type Pipeline struct {
+	observer  Observer
+	normalize *normalize.Normalizer
+	merge     *merge.Window
+	biflow    *biflow.Table
+	rules     *rule.Set
+	// tick is the one being filled.
+	tick    eventtime.Tick
+	started bool
+	result  normalize.Result
+	deduped []*flowv1.Flow
+	biflows []*flowv1.Biflow
+	sum     Summary
+}
+
+// New composes the cores.
+func New(cfg Config, observer Observer) (*Pipeline, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	rules, err := rule.New(cfg.Detect)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the rules: %w", err)
+	}
+	return &Pipeline{
+		observer:  observer,
+		normalize: normalize.New(cfg.Ingest),
+		merge:     merge.New(cfg.Dedup),
+		biflow:    biflow.New(cfg.Stitch),
+		rules:     rules,
+		sum:       Summary{DeadReasons: make(map[string]uint64)},
+	}, nil
+}
+
+// Datagram takes one datagram in. Times must not fall.
+func (p *Pipeline) Datagram(d normalize.Datagram) {
+	tick := eventtime.TickOf(d.ReceivedNs)
+	if !p.started {
+		p.tick, p.started = tick, true
+	}
+	if tick > p.tick {
+		p.finishTick()
+		p.idleUntil(tick)
+		p.tick = tick
+	}
+	p.normalize.Datagram(d, &p.result)
+}
+
+// End closes everything that is open. The end of input travels down the topics:
+// each stage ends one tick after the one before it.
+func (p *Pipeline) End() {
+	if !p.started {
+		return
+	}
+	p.finishTick()
+	end := p.tick + 1
+	p.idleUntil(end)
+
+	p.deduped = p.deduped[:0]
+	p.merge.End(end, p.keepDeduped)
+	p.stitch(end)
+	p.detect(end)
+
+	end++
+	p.biflows = p.biflows[:0]
+	p.biflow.End(end, p.keepBiflow)
+	p.detect(end)
+
+	end++
+	p.rules.End(end, p.alert)
+}
+
+// finishTick runs the stages over the tick that has been filled.
+func (p *Pipeline) finishTick() {
+	p.observeIngest()
+	flow.SortRaw(p.result.Flows)
+	p.run(p.tick, p.result.Flows)
+	p.result.Reset()
+}
+
+// idleUntil runs the ticks before next at which a stage has a timer.
+func (p *Pipeline) idleUntil(next eventtime.Tick) {
+	for {
+		due := min(p.merge.NextTimer(), p.biflow.NextTimer(), p.rules.NextTimer())
+		if due >= next {
+			return
+		}
+		p.run(max(due, p.tick+1), nil)
+		p.tick = max(due, p.tick+1)
+	}
+}
+
+// run takes one tick through dedup, stitch and detect. A stage without input
+// and without a due timer is not called.
+func (p *Pipeline) run(tick eventtime.Tick, flows []*flowv1.Flow) {
+	p.deduped = p.deduped[:0]
+	if len(flows) > 0 || p.merge.NextTimer() <= tick {
+		p.merge.Tick(tick, flows, p.keepDeduped)
+	}
+	p.stitch(tick)
+	p.detect(tick)
+}
+
+func (p *Pipeline) stitch(tick eventtime.Tick) {
+	p.biflows = p.biflows[:0]
+	if len(p.deduped) > 0 || p.biflow.NextTimer() <= tick {
+		flow.SortDeduped(p.deduped)
+		p.biflow.Tick(tick, p.deduped, p.keepBiflow)
+	}
+}
+
+func (p *Pipeline) detect(tick eventtime.Tick) {
+	if len(p.biflows) > 0 || p.rules.NextTimer() <= tick {
+		flow.SortBiflows(p.biflows)
+		p.rules.Tick(tick, p.biflows, p.alert)
+	}
+}
+
+func (p *Pipeline) keepDeduped(f *flowv1.Flow) {
+	p.deduped = append(p.deduped, f)
+	if p.observer.Deduped != nil {
+		p.observer.Deduped(f)
+	}
+}
+
+func (p *Pipeline) keepBiflow(b *flowv1.Biflow) {
+	p.biflows = append(p.biflows, b)
+	if b.CloseReason != flowv1.CloseReason_CLOSE_REASON_UNSPECIFIED {
+		p.sum.Biflows++
+	}
+	if p.observer.Update != nil {
+		p.observer.Update(b)
+	}
+}
+
+func (p *Pipeline) alert(a *rule.Alert) {
+	p.sum.Alerts++
+	if p.observer.Alert != nil {
+		p.observer.Alert(a)
+	}
+}
