@@ -20,7 +20,7 @@ func TestBothDirectionsMeet(t *testing.T) {
 			DstAddr: rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "dst"),
 			SrcPort: rapid.Uint32Range(0, 65535).Draw(t, "sport"),
 			DstPort: rapid.Uint32Range(0, 65535).Draw(t, "dport"),
-			Proto:   rapid.Uint32Range(0, 255).Draw(t, "proto"),
+			Proto:   rapid.SampledFrom([]uint32{2, 6, 17, 47, 50, 132}).Draw(t, "proto"),
 			Realm:   rapid.Uint32().Draw(t, "realm"),
 		}
 		r := &flowv1.Flow{
@@ -36,6 +36,28 @@ func TestBothDirectionsMeet(t *testing.T) {
 			t.Fatal("both directions claim the same side")
 		}
 	})
+}
+
+func TestICMPRequestAndReplyMeet(t *testing.T) {
+	for _, c := range []struct {
+		name                  string
+		proto, request, reply uint32
+		mirrored              uint32
+		meet                  bool
+	}{
+		{"echo", 1, 8, 0, 0, true},
+		{"timestamp", 1, 13, 14, 0, true},
+		{"echo v6", 58, 128, 129, 0, true},
+		{"neighbour solicitation", 58, 135, 136, 0, true},
+		{"mirrored ports", 58, 135, 0, 135 << 8, true},
+		{"two errors", 1, 3, 3, 0, false},
+	} {
+		a := &flowv1.Flow{SrcAddr: []byte{10, 0, 0, 1}, DstAddr: []byte{10, 0, 0, 2}, Proto: c.proto, IcmpType: c.request}
+		b := &flowv1.Flow{SrcAddr: []byte{10, 0, 0, 2}, DstAddr: []byte{10, 0, 0, 1}, Proto: c.proto, IcmpType: c.reply, SrcPort: c.mirrored}
+		if got := ConversationHash(a) == ConversationHash(b); got != c.meet {
+			t.Errorf("%s: request and reply meet: %v, want %v", c.name, got, c.meet)
+		}
+	}
 }
 
 func TestConversationHashIsStable(t *testing.T) {

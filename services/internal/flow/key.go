@@ -81,14 +81,53 @@ type Key struct {
 	Proto    uint8
 }
 
-// KeyOf reads a flow's key. Protocols without ports have port 0 on both ends.
+// KeyOf reads a flow's key. ICMP has its request's type and code for the port of
+// the side that is asked, so that request and reply meet and different
+// messages stay apart; other protocols without ports have port 0 on both ends.
 func KeyOf(f *flowv1.Flow) Key {
 	k := Key{Realm: f.Realm, Proto: uint8(f.Proto)}
 	k.Src.Addr, k.Dst.Addr = AddrFrom(f.SrcAddr), AddrFrom(f.DstAddr)
-	if HasPorts(k.Proto) {
+	switch {
+	case HasPorts(k.Proto):
 		k.Src.Port, k.Dst.Port = uint16(f.SrcPort), uint16(f.DstPort)
+	case IsICMP(k.Proto):
+		asked, reply := ICMPRequest(k.Proto, uint8(f.IcmpType))
+		port := uint16(asked)<<8 | uint16(uint8(f.IcmpCode))
+		switch {
+		case f.SrcPort != 0: // a reply that mirrors its request's type and code
+			k.Src.Port = uint16(f.SrcPort)
+		case reply:
+			k.Src.Port = port
+		default:
+			k.Dst.Port = port
+		}
 	}
 	return k
+}
+
+// IsICMP tells ICMP and ICMPv6.
+func IsICMP(proto uint8) bool { return proto == ProtoICMP || proto == ProtoICMPv6 }
+
+// ICMPRequest is the type that a message of type typ replies to; anything that
+// is no reply stands for itself (IANA icmp-parameters, icmpv6-parameters). An
+// exporter that does not tell types looks as if all were echo replies.
+func ICMPRequest(proto, typ uint8) (request uint8, reply bool) {
+	if proto == ProtoICMP {
+		switch typ {
+		case 0:
+			return 8, true
+		case 9: // a router advertisement, to a solicitation (RFC 1256)
+			return 10, true
+		case 14, 16, 18, 43:
+			return typ - 1, true
+		}
+		return typ, false
+	}
+	switch typ {
+	case 129, 134, 136, 140, 161:
+		return typ - 1, true
+	}
+	return typ, false
 }
 
 // HasPorts tells whether a protocol has ports: TCP, UDP, DCCP, SCTP, UDP-Lite.

@@ -74,7 +74,9 @@ type Pipeline struct {
 	result  normalize.Result
 	deduped []*flowv1.Flow
 	biflows []*flowv1.Biflow
-	sum     Summary
+	// findings holds the uids of alerts, to count each finding once.
+	findings map[string]bool
+	sum      Summary
 }
 
 // New composes the cores.
@@ -92,6 +94,7 @@ func New(cfg Config, observer Observer) (*Pipeline, error) {
 		merge:     merge.New(cfg.Dedup),
 		biflow:    biflow.New(cfg.Stitch),
 		rules:     rules,
+		findings:  make(map[string]bool),
 		sum:       Summary{DeadReasons: make(map[string]uint64)},
 	}, nil
 }
@@ -198,7 +201,10 @@ func (p *Pipeline) keepBiflow(b *flowv1.Biflow) {
 }
 
 func (p *Pipeline) alert(a *rule.Alert) {
-	p.sum.Alerts++
+	if !p.findings[a.UID] {
+		p.findings[a.UID] = true
+		p.sum.Alerts++
+	}
 	if p.observer.Alert != nil {
 		p.observer.Alert(a)
 	}

@@ -12,7 +12,7 @@ type Summary struct {
 	Flows uint64 `json:"flows"`
 	// Biflows is the number of conversations.
 	Biflows uint64 `json:"biflows"`
-	// Alerts counts findings with their updates and closings.
+	// Alerts is the number of findings, each once however often it was updated.
 	Alerts uint64 `json:"alerts"`
 	// Bytes and Packets are sums over the raw flows, before de-duplication.
 	Bytes               uint64            `json:"bytes"`

@@ -112,7 +112,7 @@ type TruthReport struct {
 	// Bytes of truth and of the ledger.
 	Bytes, LedgerBytes uint64
 	// Examples of what is different.
-	Examples []string
+	Examples, Merges []string
 }
 
 // CompareTruth holds the conversations of a ledger (last versions) against the truth.
@@ -175,6 +175,7 @@ func (r *TruthReport) compareGroup(truths, ours []Truth) {
 	ob, op := volume(ours)
 	if len(truths) > 1 && len(ours) < len(left) && tb == ob && tp == op {
 		r.Merged += len(left)
+		r.Merges = append(r.Merges, fmt.Sprintf("truth %+v\n   ours %+v", left, ours))
 		return
 	}
 	r.Different += len(left)

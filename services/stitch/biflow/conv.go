@@ -106,7 +106,10 @@ func (c *conv) end() uint64 { return max(c.half[0].end, c.half[1].end) }
 // add takes a counted flow of one side in.
 func (c *conv) add(side int, f *flowv1.Flow) {
 	h := &c.half[side]
-	flags := uint8(f.TcpFlags)
+	flags := uint8(0)
+	if c.key.Proto == flow.ProtoTCP { // exporters put anything there for other protocols
+		flags = uint8(f.TcpFlags)
+	}
 	if h.segments == 0 || f.TimeFlowStartNs < h.start {
 		h.start = f.TimeFlowStartNs
 		h.sampler = flow.AddrFrom(f.SamplerAddress)

@@ -21,6 +21,7 @@ const (
 	sureMulticast     = 95
 	sureFirstSeen     = 90
 	sureKnownPort     = 85
+	sureSole          = 80
 	sureReservedPort  = 75
 	sureFirstElswhere = 60
 	sureLowerPort     = 55
@@ -115,10 +116,10 @@ type opinion struct {
 
 // judge weighs all evidence: the first that applies decides, each further one
 // that agrees adds to the confidence, one that contradicts takes off.
-func (c *conv) judge() judgement {
+func (c *conv) judge(final bool) judgement {
 	j := judgement{0, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, unsure, false}
 	decided := false
-	for _, o := range c.opinions() {
+	for _, o := range c.opinions(final) {
 		switch {
 		case o.percent == 0:
 		case !decided:
@@ -141,51 +142,42 @@ func agree(a, b uint8) uint8 {
 }
 
 // opinions lists the evidence, strongest kind first (DESIGN.md §4).
-func (c *conv) opinions() [6]opinion {
-	port := c.portVerdict()
-	order, elsewhere := c.orderVerdict()
-	return [6]opinion{
-		{c.hint, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_EXPORTER},
-		{c.flags, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_TCP_FLAGS},
-		c.natureVerdict(),
-		{order, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN},
-		c.rankedPort(port, elsewhere),
-		c.rankedElsewhere(port, elsewhere),
+//
+// That only one side spoke means little while the report of the other may still
+// be on its way: a known server port outranks it. Once the conversation is over
+// it means that this side spoke first, whatever the ports.
+func (c *conv) opinions(final bool) (list [7]opinion) {
+	const (
+		exporter  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_EXPORTER
+		tcpFlags  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_TCP_FLAGS
+		firstSeen = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN
+		elsewhere = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN_ELSEWHERE
+	)
+	order, far := c.orderVerdict()
+	sole, port := opinion{c.soleVerdict(), firstSeen}, c.portVerdict()
+	list = [7]opinion{{c.hint, exporter}, {c.flags, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
+	switch {
+	case final && sole.percent > 0:
+		list[4] = sole
+	case port.percent > sureLowerPort:
+		list[4], list[5], list[6] = port, sole, opinion{far, elsewhere}
+	default:
+		list[4], list[5], list[6] = sole, opinion{far, elsewhere}, port
 	}
-}
-
-// rankedPort: a known server port outranks the order seen by two exporters, the
-// lower of two unknown ports does not.
-func (c *conv) rankedPort(port opinion, elsewhere verdict) opinion {
-	if port.percent <= sureLowerPort && elsewhere.percent > 0 {
-		return opinion{elsewhere, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN_ELSEWHERE}
-	}
-	return port
-}
-
-func (c *conv) rankedElsewhere(port opinion, elsewhere verdict) opinion {
-	if port.percent <= sureLowerPort && elsewhere.percent > 0 {
-		return port
-	}
-	return opinion{elsewhere, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN_ELSEWHERE}
+	return list
 }
 
 // natureVerdict is what the protocol itself tells: an ICMP request is sent by
-// the client; a multicast or broadcast address can only be addressed.
+// the client, and so is an error, which nobody asked for; a multicast or
+// broadcast address can only be addressed.
 func (c *conv) natureVerdict() opinion {
-	if c.isICMP() {
-		for side := range 2 {
-			h := &c.half[side]
-			if h.segments == 0 {
-				continue
-			}
-			switch icmpRole(c.key.Proto, uint8(h.icmp>>8)) {
-			case clientRole:
-				return opinion{verdict{uint8(side), sureICMP}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_ICMP_TYPE}
-			case serverRole:
-				return opinion{verdict{uint8(1 - side), sureICMP}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_ICMP_TYPE}
-			}
+	if flow.IsICMP(c.key.Proto) && c.key.Low.Port != c.key.High.Port {
+		// The side that is asked has the type for its port.
+		client := uint8(0)
+		if c.key.Low.Port != 0 {
+			client = 1
 		}
+		return opinion{verdict{client, sureICMP}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_ICMP_TYPE}
 	}
 	for side, e := range [2]*flow.Endpoint{&c.key.Low, &c.key.High} {
 		if isGroup(&e.Addr) {
@@ -193,30 +185,6 @@ func (c *conv) natureVerdict() opinion {
 		}
 	}
 	return opinion{}
-}
-
-func (c *conv) isICMP() bool {
-	return c.key.Proto == flow.ProtoICMP || c.key.Proto == flow.ProtoICMPv6
-}
-
-// icmpRole reads ICMP types (IANA icmp-parameters, icmpv6-parameters). Errors
-// are sent on nobody's request: their sender is the source of a one-way
-// conversation.
-func icmpRole(proto, typ uint8) role {
-	if proto == flow.ProtoICMP {
-		switch typ {
-		case 8, 10, 13, 15, 17, 42:
-			return clientRole
-		case 0, 9, 14, 16, 18, 43:
-			return serverRole
-		}
-		return clientRole
-	}
-	switch typ {
-	case 129, 132, 134, 136, 140, 161:
-		return serverRole
-	}
-	return clientRole
 }
 
 // isGroup tells multicast (224/4, ff00::/8) and limited broadcast addresses.
@@ -249,6 +217,22 @@ func (c *conv) orderVerdict() (same, elsewhere verdict) {
 		elsewhere = verdict{first, sureFirstElswhere}
 	}
 	return
+}
+
+// soleVerdict takes the only side that spoke for the client, if the exporter
+// would have shown the other. A TCP half that is no beginning tells nothing.
+func (c *conv) soleVerdict() verdict {
+	side := uint8(0)
+	switch {
+	case c.sampling > 1 || c.half[0].segments > 0 && c.half[1].segments > 0:
+		return verdict{}
+	case c.half[0].segments == 0:
+		side = 1
+	}
+	if h := &c.half[side]; !c.reverse || h.firstFlags != 0 && h.firstFlags&syn == 0 {
+		return verdict{}
+	}
+	return verdict{side, sureSole}
 }
 
 // portVerdict takes the side with the known, reserved or lower port for the server.

@@ -27,7 +27,7 @@ func flowID(key *flow.ConvKey, f *flowv1.Flow) uint64 {
 
 // issue emits the next version of a conversation.
 func (t *Table) issue(now eventtime.Tick, c *conv, reason flowv1.CloseReason, emit func(*flowv1.Biflow)) {
-	j := c.settle(c.judge())
+	j := c.settle(c.judge(reason != 0))
 	if c.version == 0 {
 		c.opened = c.start()
 	}
@@ -73,14 +73,16 @@ func (t *Table) fillSides(b *flowv1.Biflow, c *conv, client uint8) {
 	cl, sv := &c.half[client], &c.half[1-client]
 	ends := [2]*flow.Endpoint{&c.key.Low, &c.key.High}
 	ce, se := ends[client], ends[1-client]
-	b.ClientAddr, b.ClientPort = t.out.addr(&ce.Addr), uint32(ce.Port)
-	b.ServerAddr, b.ServerPort = t.out.addr(&se.Addr), uint32(se.Port)
+	b.ClientAddr, b.ServerAddr = t.out.addr(&ce.Addr), t.out.addr(&se.Addr)
+	if flow.HasPorts(c.key.Proto) {
+		b.ClientPort, b.ServerPort = uint32(ce.Port), uint32(se.Port)
+	}
 	b.ClientBytes, b.ClientPackets, b.ClientTcpFlags = cl.bytes, cl.packets, uint32(cl.flags)
 	b.ServerBytes, b.ServerPackets, b.ServerTcpFlags = sv.bytes, sv.packets, uint32(sv.flags)
 	b.NewClientBytes, b.NewClientPackets = cl.news()
 	b.NewServerBytes, b.NewServerPackets = sv.news()
 	b.Segments = cl.segments + sv.segments
-	if c.isICMP() {
+	if flow.IsICMP(c.key.Proto) {
 		h := cl
 		if h.segments == 0 {
 			h = sv

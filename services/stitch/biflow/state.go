@@ -46,7 +46,7 @@ func (c *conv) oneWay() bool {
 	if isGroup(&c.key.Low.Addr) || isGroup(&c.key.High.Addr) {
 		return true
 	}
-	if !c.isICMP() {
+	if !flow.IsICMP(c.key.Proto) {
 		return false
 	}
 	h := &c.half[0]

@@ -209,10 +209,12 @@ func (t *Table) startsNew(c *conv, side int, f *flowv1.Flow) bool {
 	if c.key.Proto != flow.ProtoTCP {
 		return c.ended != 0 && f.TimeFlowStartNs > c.end()+uint64(t.cfg.Linger)
 	}
-	if f.TcpFlags&syn == 0 {
-		return false
-	}
 	own, other := &c.half[side], &c.half[1-side]
+	if f.TcpFlags&syn == 0 {
+		// One more refusal answers one more attempt, be it one we know of or not.
+		return refusal(uint8(f.TcpFlags)) && refusal(own.flags) && f.TimeFlowStartNs > own.end &&
+			own.segments >= other.segments
+	}
 	switch {
 	case own.segments == 0:
 		return c.ended != 0 && f.TimeFlowStartNs > c.end()+leastLeadElsewhere
@@ -223,6 +225,9 @@ func (t *Table) startsNew(c *conv, side int, f *flowv1.Flow) bool {
 	// was not answered and nothing ended, else a new connection.
 	return c.ended != 0 || other.segments > 0
 }
+
+// refusal tells that a side only ever sent resets.
+func refusal(flags uint8) bool { return flags&rst != 0 && flags&^uint8(rst|ack) == 0 }
 
 // deadline is when a conversation is closed if nothing more comes.
 func (t *Table) deadline(c *conv) eventtime.Tick {

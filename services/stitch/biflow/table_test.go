@@ -149,10 +149,10 @@ func TestTable(t *testing.T) {
 		{"DNS", []*flowv1.Flow{udp("10.0.0.1:40000", "10.0.0.53:53", 0, 0, 1), udp("10.0.0.53:53", "10.0.0.1:40000", 0, 0, 1)},
 			"10.0.0.1:40000>10.0.0.53:53 1/1 known_port 0.85 established idle\n"},
 		{"multicast", []*flowv1.Flow{udp("10.0.0.1:5353", "224.0.0.251:5353", 0, 0, 1)},
-			"10.0.0.1:5353>224.0.0.251:5353 1/0 multicast 0.95 one_way idle\n"},
+			"10.0.0.1:5353>224.0.0.251:5353 1/0 multicast 0.99 one_way idle\n"},
 		{"the exporter's word beats the port",
 			[]*flowv1.Flow{with(udp("10.0.0.53:53", "10.0.0.1:40000", 0, 0, 1), func(f *flowv1.Flow) { f.InitiatorHint = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE })},
-			"10.0.0.53:53>10.0.0.1:40000 1/0 exporter 0.83 unanswered idle\n"},
+			"10.0.0.53:53>10.0.0.1:40000 1/0 exporter 0.99 unanswered idle\n"},
 		{"ping", []*flowv1.Flow{
 			with(udp("10.0.0.9:0", "10.0.0.1:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 0 }),
 			with(udp("10.0.0.1:0", "10.0.0.9:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 8 })},
