@@ -22,8 +22,8 @@ func (w *Window) AppendSnapshot(dst []byte) []byte {
 		s.Bool(p.egress)
 	}
 	s.Uint(uint64(len(w.index)))
-	for i := range w.entries {
-		if e := &w.entries[i]; e.live {
+	for id := range w.entries.Len() {
+		if e := w.entries.At(id); e.live {
 			e.append(&s)
 		}
 	}

@@ -20,6 +20,7 @@ package merge
 import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -67,8 +68,7 @@ type Window struct {
 	cfg     Config
 	points  points
 	index   map[flow.Key]uint32
-	entries []entry
-	free    []uint32
+	entries slab.Slab[entry]
 	holds   eventtime.Queue[uint32]
 	// forget is when to look whether a flow is old enough to be forgotten.
 	forget eventtime.Queue[uint32]
@@ -107,7 +107,7 @@ func (w *Window) Tick(now eventtime.Tick, reports []*flowv1.Flow, emit func(*flo
 		if !ok {
 			break
 		}
-		if e := &w.entries[id]; e.live && len(e.held) > 0 && e.due <= now {
+		if e := w.entries.At(id); e.live && len(e.held) > 0 && e.due <= now {
 			w.decide(e, emit)
 		}
 	}
@@ -117,8 +117,8 @@ func (w *Window) Tick(now eventtime.Tick, reports []*flowv1.Flow, emit func(*flo
 // End decides everything that waits: the timeline is over.
 func (w *Window) End(_ eventtime.Tick, emit func(*flowv1.Flow)) {
 	w.begin()
-	for i := range w.entries {
-		if e := &w.entries[i]; e.live && len(e.held) > 0 {
+	for id := range w.entries.Len() {
+		if e := w.entries.At(id); e.live && len(e.held) > 0 {
 			w.decide(e, emit)
 		}
 	}
@@ -156,17 +156,10 @@ func (w *Window) add(now eventtime.Tick, f *flowv1.Flow, emit func(*flowv1.Flow)
 // entry finds or makes the state of a flow.
 func (w *Window) entry(k flow.Key) (*entry, uint32) {
 	if id, ok := w.index[k]; ok {
-		return &w.entries[id], id
+		return w.entries.At(id), id
 	}
-	var id uint32
-	if n := len(w.free); n > 0 {
-		id, w.free = w.free[n-1], w.free[:n-1]
-	} else {
-		id = uint32(len(w.entries))
-		w.entries = append(w.entries, entry{})
-	}
+	id, e := w.entries.Take()
 	w.index[k] = id
-	e := &w.entries[id]
 	*e = entry{key: k, authority: noPoint, live: true, held: e.held[:0]}
 	return e, id
 }
@@ -195,7 +188,7 @@ func (w *Window) forgetOld(now eventtime.Tick) {
 		if !ok {
 			break
 		}
-		e := &w.entries[id]
+		e := w.entries.At(id)
 		if due := e.last.After(w.cfg.LateHorizon); due > now || len(e.held) > 0 {
 			w.forget.Set(max(due, now+1), id)
 			continue
@@ -213,7 +206,7 @@ func (w *Window) evict() {
 		if !ok {
 			return
 		}
-		e := &w.entries[id]
+		e := w.entries.At(id)
 		if len(e.held) > 0 {
 			w.forget.Set(e.due+1, id)
 			return
@@ -224,8 +217,8 @@ func (w *Window) evict() {
 }
 
 func (w *Window) remove(id uint32) {
-	e := &w.entries[id]
+	e := w.entries.At(id)
 	delete(w.index, e.key)
 	*e = entry{held: e.held[:0]}
-	w.free = append(w.free, id)
+	w.entries.Give(id)
 }

@@ -25,6 +25,7 @@ var coreImports = []string{
 	module + "services/internal/flow",
 	module + "services/internal/eventtime",
 	module + "services/internal/netset",
+	module + "services/internal/slab",
 	module + "services/internal/snap",
 	"github.com/cespare/xxhash/v2",
 	"google.golang.org/protobuf/",

@@ -19,16 +19,16 @@ func (t *Table) AppendSnapshot(dst []byte) []byte {
 	s.Uint(snapshotVersion)
 	s.Uint(uint64(t.open))
 	var chain []uint32
-	for id := range t.convs {
-		if c := &t.convs[id]; !c.live || t.index[c.key] != uint32(id) {
+	for id := range t.convs.Len() {
+		if c := t.convs.At(id); !c.live || t.index[c.key] != id {
 			continue
 		}
 		chain = chain[:0]
-		for at := uint32(id); at != none; at = t.convs[at].older {
+		for at := id; at != none; at = t.convs.At(at).older {
 			chain = append(chain, at)
 		}
 		for _, at := range slices.Backward(chain) {
-			t.convs[at].append(&s)
+			t.convs.At(at).append(&s)
 		}
 	}
 	return s.B
@@ -97,7 +97,8 @@ func (t *Table) Restore(b []byte) error {
 }
 
 func (t *Table) restoreConv(r *snap.Reader) {
-	c := conv{live: true, older: none}
+	id, c := t.convs.Take()
+	*c = conv{live: true, older: none}
 	c.read(r)
 	if r.Err() != nil {
 		return
@@ -105,8 +106,6 @@ func (t *Table) restoreConv(r *snap.Reader) {
 	if older, ok := t.index[c.key]; ok {
 		c.older = older
 	}
-	id := uint32(len(t.convs))
-	t.convs = append(t.convs, c)
 	t.index[c.key] = id
 	t.timers.Set(c.wakeAt, id)
 	t.open++

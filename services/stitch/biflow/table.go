@@ -19,6 +19,7 @@ import (
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -41,8 +42,7 @@ type Stats struct {
 type Table struct {
 	cfg     Config
 	index   map[flow.ConvKey]uint32 // the newest conversation of each key
-	convs   []conv
-	free    []uint32
+	convs   slab.Slab[conv]
 	touched []uint32
 	timers  eventtime.Queue[uint32]
 	out     outputs
@@ -86,9 +86,9 @@ func (t *Table) Tick(now eventtime.Tick, flows []*flowv1.Flow, emit func(*flowv1
 // End closes everything: the timeline is over.
 func (t *Table) End(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 	t.out.reset()
-	for id := range t.convs {
-		if t.convs[id].live {
-			t.close(now, uint32(id), flowv1.CloseReason_CLOSE_REASON_END_OF_INPUT, emit)
+	for id := range t.convs.Len() {
+		if t.convs.At(id).live {
+			t.close(now, id, flowv1.CloseReason_CLOSE_REASON_END_OF_INPUT, emit)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func (t *Table) add(now eventtime.Tick, f *flowv1.Flow) {
 		return
 	}
 	id := t.place(now, key, side, f)
-	c := &t.convs[id]
+	c := t.convs.At(id)
 	c.add(side, f)
 	c.last = now
 	t.touch(id)
@@ -119,7 +119,7 @@ func (t *Table) addLate(now eventtime.Tick, key flow.ConvKey, f *flowv1.Flow) {
 	if !ok {
 		return
 	}
-	c := &t.convs[id]
+	c := t.convs.At(id)
 	n := len(c.reporters)
 	c.addReporters(f)
 	if len(c.reporters) > n {
@@ -130,7 +130,7 @@ func (t *Table) addLate(now eventtime.Tick, key flow.ConvKey, f *flowv1.Flow) {
 }
 
 func (t *Table) touch(id uint32) {
-	if c := &t.convs[id]; !c.touched {
+	if c := t.convs.At(id); !c.touched {
 		c.touched = true
 		t.touched = append(t.touched, id)
 	}
@@ -142,7 +142,7 @@ func (t *Table) place(now eventtime.Tick, key flow.ConvKey, side int, f *flowv1.
 	if !ok {
 		return t.openConv(now, key, f, none)
 	}
-	c := &t.convs[id]
+	c := t.convs.At(id)
 	if c.older != none && f.TimeFlowEndNs < c.start() {
 		return t.olderFor(c, f)
 	}
@@ -161,7 +161,7 @@ func (t *Table) place(now eventtime.Tick, key flow.ConvKey, side int, f *flowv1.
 func (t *Table) olderFor(c *conv, f *flowv1.Flow) uint32 {
 	id := c.older
 	for {
-		c := &t.convs[id]
+		c := t.convs.At(id)
 		if c.older == none || f.TimeFlowEndNs >= c.start() {
 			return id
 		}
@@ -170,14 +170,7 @@ func (t *Table) olderFor(c *conv, f *flowv1.Flow) uint32 {
 }
 
 func (t *Table) openConv(now eventtime.Tick, key flow.ConvKey, f *flowv1.Flow, older uint32) uint32 {
-	var id uint32
-	if n := len(t.free); n > 0 {
-		id, t.free = t.free[n-1], t.free[:n-1]
-	} else {
-		id = uint32(len(t.convs))
-		t.convs = append(t.convs, conv{})
-	}
-	c := &t.convs[id]
+	id, c := t.convs.Take()
 	*c = conv{
 		key: key, id: flowID(&key, f), older: older, live: true, last: now,
 		reporters: c.reporters[:0],
@@ -239,7 +232,7 @@ func (t *Table) deadline(c *conv) eventtime.Tick {
 
 // setTimer makes sure that the conversation wakes when something is due.
 func (t *Table) setTimer(now eventtime.Tick, id uint32) {
-	c := &t.convs[id]
+	c := t.convs.At(id)
 	due := t.deadline(c)
 	if c.dirty && c.version > 0 {
 		due = min(due, c.issued.After(t.cfg.UpdateEvery))
@@ -254,7 +247,7 @@ func (t *Table) setTimer(now eventtime.Tick, id uint32) {
 // wake looks what is due. A timer that was set for something since moved, or for
 // a former owner of the slot, finds nothing and does no harm.
 func (t *Table) wake(now eventtime.Tick, id uint32, emit func(*flowv1.Biflow)) {
-	c := &t.convs[id]
+	c := t.convs.At(id)
 	if !c.live {
 		return
 	}
@@ -272,7 +265,7 @@ func (t *Table) wake(now eventtime.Tick, id uint32, emit func(*flowv1.Biflow)) {
 // a later one if the last is long enough ago.
 func (t *Table) issueTouched(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 	for _, id := range t.touched {
-		c := &t.convs[id]
+		c := t.convs.At(id)
 		c.touched = false
 		if c.version == 0 || c.issued.After(t.cfg.UpdateEvery) <= now {
 			t.issue(now, c, 0, emit)
@@ -284,21 +277,21 @@ func (t *Table) issueTouched(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 
 // close issues the last version and forgets the conversation.
 func (t *Table) close(now eventtime.Tick, id uint32, reason flowv1.CloseReason, emit func(*flowv1.Biflow)) {
-	c := &t.convs[id]
+	c := t.convs.At(id)
 	if c.ended != 0 {
 		reason = c.ended
 	}
 	t.issue(now, c, reason, emit)
 	t.unlink(id)
 	*c = conv{reporters: c.reporters[:0]}
-	t.free = append(t.free, id)
+	t.convs.Give(id)
 	t.open--
 	t.stats.Closed++
 }
 
 // unlink takes a conversation out of its key's chain.
 func (t *Table) unlink(id uint32) {
-	c := &t.convs[id]
+	c := t.convs.At(id)
 	head := t.index[c.key]
 	if head == id {
 		if c.older == none {
@@ -308,9 +301,9 @@ func (t *Table) unlink(id uint32) {
 		}
 		return
 	}
-	for at := head; at != none; at = t.convs[at].older {
-		if t.convs[at].older == id {
-			t.convs[at].older = c.older
+	for at := t.convs.At(head); at.older != none; at = t.convs.At(at.older) {
+		if at.older == id {
+			at.older = c.older
 			return
 		}
 	}
@@ -324,7 +317,7 @@ func (t *Table) evict(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 		if !ok {
 			return
 		}
-		if t.convs[id].live {
+		if t.convs.At(id).live {
 			t.close(now, id, flowv1.CloseReason_CLOSE_REASON_EVICTED, emit)
 			t.stats.Evicted++
 		}

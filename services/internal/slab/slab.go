@@ -1,0 +1,40 @@
+// Package slab keeps many values of one type under small numbers: a core's
+// state. Values lie in pages that never move, so growing copies nothing,
+// pointers stay valid until the value is given back, and the collector sees few
+// large objects.
+package slab
+
+// pageSize is the number of values allocated at once.
+const pageSize = 1 << 10
+
+// Slab holds values by number.
+type Slab[T any] struct {
+	pages []*[pageSize]T
+	free  []uint32
+	// next is the first number never used.
+	next uint32
+}
+
+// Take lends a value and its number. It is as its last user gave it back.
+func (s *Slab[T]) Take() (uint32, *T) {
+	if n := len(s.free); n > 0 {
+		id := s.free[n-1]
+		s.free = s.free[:n-1]
+		return id, s.At(id)
+	}
+	id := s.next
+	if int(id/pageSize) == len(s.pages) {
+		s.pages = append(s.pages, new([pageSize]T))
+	}
+	s.next++
+	return id, s.At(id)
+}
+
+// At is the value of a number that was taken.
+func (s *Slab[T]) At(id uint32) *T { return &s.pages[id/pageSize][id%pageSize] }
+
+// Give takes a number back.
+func (s *Slab[T]) Give(id uint32) { s.free = append(s.free, id) }
+
+// Len is the number of values ever taken: At is valid below it.
+func (s *Slab[T]) Len() uint32 { return s.next }

@@ -1,0 +1,20 @@
+package slab
+
+import "testing"
+
+func TestValuesStayAndNumbersAreUsedAgain(t *testing.T) {
+	var s Slab[int]
+	first, p := s.Take()
+	*p = 7
+	for i := range 5 * pageSize {
+		_, q := s.Take()
+		*q = i
+	}
+	if *p != 7 || s.At(first) != p {
+		t.Fatal("a value moved when the slab grew")
+	}
+	s.Give(first)
+	if id, _ := s.Take(); id != first || s.Len() != 5*pageSize+1 {
+		t.Fatalf("took %d of %d, want the number that was given back", id, s.Len())
+	}
+}
