@@ -18,8 +18,8 @@ type Config struct {
 }
 
 // Default is the configuration that works without a file.
-func Default() *Config {
-	return &Config{
+func Default() Config {
+	return Config{
 		Stitch:  biflow.Default(),
 		Kafka:   stage.Default(),
 		Process: run.DefaultProcess(":8083"),

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowledger/flowledger/services/dedup/merge"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/stage"
+)
+
+// metrics are what the cores of this process have counted, beside what the shell
+// counts of any stage.
+type metrics struct {
+	reports, counted, merged, late, failovers, evicted prometheus.Counter
+	flows, waiting                                     *prometheus.GaugeVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "dedup", Name: name, Help: help})
+		r.MustRegister(c)
+		return c
+	}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "dedup", Name: name, Help: help}, []string{"partition"})
+		r.MustRegister(g)
+		return g
+	}
+	return &metrics{
+		reports:   counter("reports_total", "Reports of observation points that came in."),
+		counted:   counter("counted_total", "Reports whose volume counts: the authorities'."),
+		merged:    counter("merged_total", "Reports merged in as further reporters of a flow, their volume not counted."),
+		late:      counter("late_total", "Reports that came after their flow had been passed on."),
+		failovers: counter("failovers_total", "Times another observation point took over from a silent authority."),
+		evicted:   counter("evicted_total", "Flows forgotten early because max_flows was reached: late duplicates of them count twice."),
+		flows:     gauge("flows", "Flows remembered, as of the last tick handled here."),
+		waiting:   gauge("waiting_reports", "Reports held for those of other exporters."),
+	}
+}
+
+// add counts what has been added since before.
+func (m *metrics) add(now, before merge.Stats) {
+	m.reports.Add(float64(now.Reports - before.Reports))
+	m.counted.Add(float64(now.Counted - before.Counted))
+	m.merged.Add(float64(now.Merged - before.Merged))
+	m.late.Add(float64(now.Late - before.Late))
+	m.failovers.Add(float64(now.Failovers - before.Failovers))
+	m.evicted.Add(float64(now.Evicted - before.Evicted))
+}
+
+// measured is a core whose counters are exported after every call.
+type measured struct {
+	*core
+	metrics   *metrics
+	before    merge.Stats
+	partition string
+}
+
+func measure(cfg Config, partition int, m *metrics) stage.Core {
+	return &measured{core: newCore(cfg, partition).(*core), metrics: m, partition: strconv.Itoa(partition)}
+}
+
+func (c *measured) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
+	c.core.Tick(tick, in, out)
+	c.count()
+}
+
+func (c *measured) End(tick eventtime.Tick, out *stage.Output) {
+	c.core.End(tick, out)
+	c.count()
+}
+
+// Restore brings counters of the past along: they were counted when they happened.
+func (c *measured) Restore(snapshot []byte) error {
+	err := c.core.Restore(snapshot)
+	c.before = c.window.Stats()
+	return err
+}
+
+func (c *measured) count() {
+	now := c.window.Stats()
+	c.metrics.add(now, c.before)
+	c.before = now
+	c.metrics.flows.WithLabelValues(c.partition).Set(float64(now.Flows))
+	c.metrics.waiting.WithLabelValues(c.partition).Set(float64(now.Waiting))
+}

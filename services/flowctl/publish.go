@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/flowledger/flowledger/services/ingest/normalize"
+	"github.com/flowledger/flowledger/services/internal/capture"
+	"github.com/flowledger/flowledger/services/internal/dispatch"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/stage"
+)
+
+const publishLong = `Read captures as ingest would and write what comes out to Kafka, with the
+captures' own times as the clock, and the end of the captures as the end of the
+timeline: everything open is closed. The services then reach the very same ledger
+as "flowctl run" does without them.
+
+One topic prefix is one timeline, so a prefix is used for one publication: where
+flows.raw already holds messages, it refuses. Several captures make one timeline
+when they are named together.`
+
+const publishExample = `  flowctl topics --kafka.topic_prefix monday.
+  flowctl publish --kafka.topic_prefix monday. monday.pcap.gz
+  flowctl publish --kafka.topic_prefix week. mon.pcap.gz tue.pcap.gz wed.pcap.gz`
+
+// publisher is one invocation of `flowctl publish`.
+type publisher struct {
+	input
+	settings
+	force bool
+
+	normalizer *normalize.Normalizer
+	source     *stage.Source
+	result     normalize.Result
+	tick       eventtime.Tick
+	started    bool
+
+	records, flows uint64
+}
+
+func newPublishCommand() *cobra.Command {
+	p := &publisher{}
+	c := &cobra.Command{
+		Use:     "publish FILE...",
+		Short:   "Send captures through Kafka, with their own times",
+		Long:    publishLong,
+		Example: publishExample,
+		Args:    needFiles,
+		RunE: func(c *cobra.Command, args []string) error {
+			p.files, p.stderr = args, c.ErrOrStderr()
+			if err := p.load(); err != nil {
+				return err
+			}
+			return p.run(c.Context())
+		},
+	}
+	c.Flags().SortFlags = false
+	c.Flags().BoolVar(&p.force, "force", false, "publish although the prefix holds a timeline already; what is open there meets times of the past")
+	p.settings.addFlags(c, kafkaFlags...)
+	p.input.addFlags(c)
+	return c
+}
+
+func (p *publisher) run(ctx context.Context) error {
+	start := time.Now()
+	captures, err := p.open()
+	if err != nil {
+		return err
+	}
+	if err := p.fresh(ctx); err != nil {
+		captures.Close()
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	written, err := p.start(ctx)
+	if err != nil {
+		captures.Close()
+		return err
+	}
+	st, readErr := p.each(ctx, captures, p.take)
+	if err := p.finish(ctx, readErr); err != nil {
+		cancel()
+		return errors.Join(err, <-written)
+	}
+	if err := <-written; err != nil {
+		return err
+	}
+	p.report(st, time.Since(start))
+	return readErr
+}
+
+// fresh refuses a prefix that holds a timeline already.
+func (p *publisher) fresh(ctx context.Context) error {
+	peek := stage.NewPeek(p.cfg.Kafka)
+	defer peek.Close()
+	n, err := peek.Partitions(ctx, stage.FlowsRaw)
+	if err != nil {
+		return fmt.Errorf("%w; is Kafka there, and --kafka.brokers right?", err)
+	}
+	topic := p.cfg.Kafka.Topic(stage.FlowsRaw)
+	if n == 0 {
+		return fmt.Errorf("the brokers have no topic %s; make the timeline's topics first: flowctl topics --kafka.topic_prefix %q", topic, p.cfg.Kafka.TopicPrefix)
+	}
+	messages, err := held(ctx, peek, stage.FlowsRaw, n)
+	if err != nil {
+		return err
+	}
+	if messages > 0 && !p.force {
+		return fmt.Errorf("topic %s holds %s messages already, and one prefix is one timeline; choose another --kafka.topic_prefix (create its topics with flowctl topics), or give --force", topic, count(messages))
+	}
+	return nil
+}
+
+// start begins writing; the channel gets the writing's error once it has ended.
+func (p *publisher) start(ctx context.Context) (<-chan error, error) {
+	var id [8]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("cannot name the source: %w", err)
+	}
+	var err error
+	p.source, err = stage.NewSource(p.cfg.Kafka, "publish/"+hex.EncodeToString(id[:]), dispatch.Topics(),
+		stage.SourceOptions{Block: true}, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return nil, err
+	}
+	p.normalizer = normalize.New(p.cfg.Ingest)
+	written := make(chan error, 1)
+	go func() { written <- p.source.Run(ctx) }()
+	return written, nil
+}
+
+// take reads one datagram; with the first of a new tick, the old one ends.
+func (p *publisher) take(d *capture.Datagram) error {
+	tick := eventtime.TickOf(d.Time)
+	if !p.started {
+		p.tick, p.started = tick, true
+	}
+	if tick > p.tick {
+		if err := p.endTick(); err != nil {
+			return err
+		}
+		p.tick = tick
+	}
+	p.normalizer.Datagram(asIngest(d), &p.result)
+	return nil
+}
+
+// endTick sends what the open tick holds. Ticks without datagrams are not sent:
+// a source may jump.
+func (p *publisher) endTick() error {
+	p.records += p.result.DataRecords
+	p.flows += uint64(len(p.result.Flows))
+	if err := dispatch.Send(&p.result, p.source); err != nil {
+		return fmt.Errorf("cannot write to Kafka: %w", err)
+	}
+	p.result.Reset()
+	return p.source.EndTick(p.tick)
+}
+
+// finish ends the timeline, unless it was interrupted: then it stays open, and
+// the prefix is spoilt.
+func (p *publisher) finish(ctx context.Context, readErr error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("the timeline is cut off; use another --kafka.topic_prefix next time: %w", ctx.Err())
+	}
+	if !p.started {
+		return errors.Join(readErr, errors.New("there is nothing to publish"))
+	}
+	if err := p.endTick(); err != nil {
+		return err
+	}
+	return p.source.Close(ctx, stage.ByeEndOfInput)
+}
+
+func (p *publisher) report(st capture.Stats, took time.Duration) {
+	if p.quiet {
+		return
+	}
+	fmt.Fprintf(p.stderr, "published %s: %s, %s data records, %s flows in %.1f s\n", plural(uint64(len(p.files)), "capture"),
+		plural(st.Datagrams, "datagram"), count(p.records), count(p.flows), took.Seconds())
+	for _, line := range remarks(st, p.files) {
+		fmt.Fprintln(p.stderr, "note:", line)
+	}
+}

@@ -1,0 +1,476 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/ingest/normalize"
+	"github.com/flowledger/flowledger/services/internal/capture"
+	"github.com/flowledger/flowledger/services/internal/dispatch"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/stage"
+	"github.com/flowledger/flowledger/services/internal/testkit"
+)
+
+// running is an ingester at work.
+type running struct {
+	*ingester
+	stop func() error
+}
+
+func start(t *testing.T, cfg Config) *running {
+	t.Helper()
+	in, err := newIngester(cfg, quiet(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- in.run(ctx) }()
+	var stopped bool
+	stop := func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-done
+	}
+	t.Cleanup(func() { _ = stop() })
+	return &running{in, stop}
+}
+
+// exporter sends datagrams from an address of its own.
+func exporter(t *testing.T, from string, to net.Addr) *net.UDPConn {
+	t.Helper()
+	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(from)}, to.(*net.UDPAddr))
+	if err != nil {
+		t.Skipf("this system has no address %s: %v", from, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// tally is what one exporter's datagrams have become.
+type tally struct{ Flows, Events, Facts, Dead, Bytes int }
+
+// tallies are by sampler_address: the sender's, or what an sFlow agent calls itself.
+type tallies map[string]tally
+
+func (ts tallies) add(sampler []byte, change func(*tally)) {
+	a, _ := netip.AddrFromSlice(sampler)
+	c := ts[a.String()]
+	change(&c)
+	ts[a.String()] = c
+}
+
+func (ts tallies) addResult(r *normalize.Result) {
+	for _, f := range r.Flows {
+		ts.add(f.SamplerAddress, func(c *tally) { c.Flows++; c.Bytes += int(f.Bytes) })
+	}
+	for _, e := range r.Events {
+		ts.add(e.SamplerAddress, func(c *tally) { c.Events++ })
+	}
+	for _, f := range r.Facts {
+		ts.add(f.SamplerAddress, func(c *tally) { c.Facts++ })
+	}
+	for i := range r.Dead {
+		ts.add(r.Dead[i].Exporter.AsSlice(), func(c *tally) { c.Dead++ })
+	}
+}
+
+// TestCaptures sends what real exporters sent over UDP, each capture from an
+// address of its own, and holds what is in Kafka against the independent
+// decoder's counts and, per exporter, against the core called directly.
+func TestCaptures(t *testing.T) {
+	counts := expectedCounts(t)
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	in := start(t, cfg)
+	await(t, "the broker's answer", func() bool { return in.ready() == nil })
+
+	want, senders := tallies{}, 0
+	var data, options uint64
+	files, err := filepath.Glob(filepath.Join(testkit.Data(t, "captures"), "*.pcap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, file := range files {
+		for from, payloads := range readCapture(t, file) {
+			senders++
+			addr := fmt.Sprintf("127.0.%d.%d", i+1, senders%250+1)
+			conn := exporter(t, addr, in.listeners[0].conn.LocalAddr())
+			var r normalize.Result
+			n := normalize.New(normalize.Default())
+			for _, p := range payloads {
+				if _, err := conn.Write(p); err != nil {
+					t.Fatal(err)
+				}
+				n.Datagram(normalize.Datagram{Exporter: netip.MustParseAddr(addr), Port: from.Port(), ReceivedNs: 1_700_000_000e9, Payload: p}, &r)
+			}
+			if _, ok := counts[filepath.Base(file)]; ok {
+				data += r.DataRecords
+				options += r.OptionsRecords
+			}
+			want.addResult(&r)
+		}
+	}
+	var wantData, wantOptions uint64
+	for _, c := range counts {
+		wantData, wantOptions = wantData+c[0], wantOptions+c[1]
+	}
+	if data != wantData || options != wantOptions {
+		t.Errorf("the core finds %d data and %d options records, the independent decoder %d and %d", data, options, wantData, wantOptions)
+	}
+	if err := in.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	records := readAll(t, &cfg)
+	checkProtocol(t, records)
+	if diff := cmp.Diff(talliesOf(t, records), want); diff != "" {
+		t.Errorf("in Kafka, per exporter (-got, +want)\n%s", diff)
+	}
+	checkConservation(t, in.metrics)
+}
+
+func talliesOf(t *testing.T, records []record) tallies {
+	t.Helper()
+	got := tallies{}
+	for _, r := range records {
+		switch r.topic {
+		case stage.FlowsRaw:
+			each(t, r.value, func(b []byte) {
+				var f flowv1.Flow
+				unmarshal(t, &f, b)
+				if want := flow.Partition(flow.ConversationHash(&f), 4); int(r.part) != want {
+					t.Errorf("a flow of partition %d lies in %d", want, r.part)
+				}
+				if tick := eventtime.TickOf(f.TimeReceivedNs); int64(tick) != r.number(t, "tick") {
+					t.Errorf("a flow received in tick %d lies in tick %s", tick, r.headers["tick"])
+				}
+				got.add(f.SamplerAddress, func(c *tally) { c.Flows++; c.Bytes += int(f.Bytes) })
+			})
+		case stage.Events:
+			each(t, r.value, func(b []byte) {
+				var e flowv1.Event
+				unmarshal(t, &e, b)
+				got.add(e.SamplerAddress, func(c *tally) { c.Events++ })
+			})
+		case stage.Exporters:
+			each(t, r.value, func(b []byte) {
+				var f flowv1.ExporterFact
+				unmarshal(t, &f, b)
+				got.add(f.SamplerAddress, func(c *tally) { c.Facts++ })
+			})
+		case stage.FlowsDead:
+			if r.headers[dispatch.HeaderReason] == "" || r.number(t, dispatch.HeaderReceived) == 0 {
+				t.Errorf("dead letter without a reason or time: %v", r.headers)
+			}
+			got.add(netip.MustParseAddr(r.headers[dispatch.HeaderExporter]).AsSlice(), func(c *tally) { c.Dead++ })
+		}
+	}
+	return got
+}
+
+func each(t *testing.T, batch []byte, f func([]byte)) {
+	t.Helper()
+	for {
+		msg, rest, err := flow.Next(batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if msg == nil {
+			return
+		}
+		f(msg)
+		batch = rest
+	}
+}
+
+func unmarshal(t *testing.T, m interface{ UnmarshalVT([]byte) error }, b []byte) {
+	t.Helper()
+	if err := m.UnmarshalVT(bytes.Clone(b)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkProtocol holds every partition against the rules of the headers: one
+// source, numbers without gaps, ticks that rise, a goodbye at the end.
+func checkProtocol(t *testing.T, records []record) {
+	t.Helper()
+	type place struct {
+		topic string
+		part  int32
+	}
+	next, tick, bye := map[place]int64{}, map[place]int64{}, map[place]string{}
+	sources := map[string]bool{}
+	for _, r := range records {
+		at := place{r.topic, r.part}
+		sources[r.headers["source"]] = true
+		if seq := r.number(t, "seq"); seq != next[at] {
+			t.Errorf("%v: record %d where %d was expected", at, seq, next[at])
+		}
+		count := 1
+		if r.topic != stage.FlowsDead {
+			count, _ = flow.Count(r.value)
+		}
+		next[at] += int64(count)
+		if n := r.number(t, "tick"); n < tick[at] {
+			t.Errorf("%v: tick %d after %d", at, n, tick[at])
+		}
+		tick[at], bye[at] = r.number(t, "tick"), r.headers["bye"]
+	}
+	for at, word := range bye {
+		if word != stage.ByeStop && at.topic != stage.FlowsDead {
+			t.Errorf("%v: ends with bye %q", at, word)
+		}
+	}
+	if len(sources) != 1 {
+		t.Errorf("sources %v", sources)
+	}
+}
+
+func checkConservation(t *testing.T, m *metrics) {
+	t.Helper()
+	var sum float64
+	for _, kind := range []string{"flow", "event", "flow_and_event", "dead"} {
+		sum += testutil.ToFloat64(m.records.WithLabelValues(kind))
+	}
+	if data := testutil.ToFloat64(m.dataRecords); data != sum || data == 0 {
+		t.Errorf("%v data records became %v", data, sum)
+	}
+	if n := testutil.ToFloat64(m.droppedQueue) + testutil.ToFloat64(m.droppedKernel); n != 0 {
+		t.Errorf("%v datagrams dropped", n)
+	}
+}
+
+// readCapture is what each sender of a capture sent.
+func readCapture(t *testing.T, file string) map[netip.AddrPort][][]byte {
+	t.Helper()
+	r, err := capture.Open([]string{file}, capture.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	sent := map[netip.AddrPort][][]byte{}
+	for {
+		d, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return sent
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := netip.AddrPortFrom(d.Src.Addr(), 0)
+		sent[from] = append(sent[from], bytes.Clone(d.Payload))
+	}
+}
+
+// expectedCounts are the data and options records per capture.
+func expectedCounts(t *testing.T) map[string][2]uint64 {
+	t.Helper()
+	path := testkit.Data(t, "EXPECTED.tsv")
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	counts := map[string][2]uint64{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		cells := strings.Split(lines.Text(), "\t")
+		data, err := strconv.ParseUint(cells[2], 10, 64)
+		if err != nil {
+			continue // the head
+		}
+		options, _ := strconv.ParseUint(cells[3], 10, 64)
+		counts[cells[0]] = [2]uint64{data, options}
+	}
+	return counts
+}
+
+// TestStopTakesWhatTheSocketHolds stops an ingester whose readers have not begun:
+// all that was sent before is in Kafka.
+func TestStopTakesWhatTheSocketHolds(t *testing.T) {
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	in, err := newIngester(cfg, quiet(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := exporter(t, "127.0.0.1", in.listeners[0].conn.LocalAddr())
+	const datagrams = 200
+	for i := range datagrams {
+		if _, err := conn.Write(netflow5(10, uint32(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := in.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	records := readAll(t, &cfg)
+	checkProtocol(t, records)
+	if got := talliesOf(t, records)["127.0.0.1"].Flows; got != 10*datagrams {
+		t.Errorf("%d flows in Kafka, want %d", got, 10*datagrams)
+	}
+}
+
+// TestKafkaAway: the socket is read on, what does not fit in memory is dropped
+// and counted, and all else reaches Kafka once it is back.
+func TestKafkaAway(t *testing.T) {
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	cfg.QueueBytes, cfg.Kafka.QueueBytes = 1<<20, 1<<20
+	in := start(t, cfg)
+	await(t, "the broker's answer", func() bool { return in.ready() == nil })
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conn := exporter(t, "127.0.0.1", in.listeners[0].conn.LocalAddr())
+	sent := uint32(0)
+	await(t, "drops", func() bool {
+		for range 50 {
+			if _, err := conn.Write(netflow5(30, sent)); err != nil {
+				t.Fatal(err)
+			}
+			sent++
+		}
+		return testutil.ToFloat64(in.metrics.droppedQueue) > 0
+	})
+	b.start(t)
+	if err := in.stop(); err != nil {
+		t.Fatal(err)
+	}
+	received, dropped := testutil.ToFloat64(in.metrics.datagrams), testutil.ToFloat64(in.metrics.droppedQueue)
+	if received+testutil.ToFloat64(in.metrics.droppedKernel) != float64(sent) {
+		t.Errorf("%d sent, %v received, %v dropped by the kernel", sent, received, testutil.ToFloat64(in.metrics.droppedKernel))
+	}
+	records := readAll(t, &cfg)
+	if got, want := talliesOf(t, records)["127.0.0.1"].Flows, 30*int(received-dropped); got != want {
+		t.Errorf("%d flows in Kafka, want %d: %v datagrams received, %v dropped", got, want, received, dropped)
+	}
+}
+
+func TestForeignersAreRefused(t *testing.T) {
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	cfg.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
+	in := start(t, cfg)
+	for from, flows := range map[string]int{"127.0.0.2": 2, "127.0.0.3": 3} {
+		conn := exporter(t, from, in.listeners[0].conn.LocalAddr())
+		if _, err := conn.Write(netflow5(flows, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "both datagrams", func() bool {
+		return testutil.ToFloat64(in.metrics.datagrams) == 1 && testutil.CollectAndCount(in.metrics.refused.vec) == 1
+	})
+	if err := in.stop(); err != nil {
+		t.Fatal(err)
+	}
+	got := talliesOf(t, readAll(t, &cfg))
+	if got["127.0.0.2"].Flows != 2 || len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+	if n := testutil.ToFloat64(in.metrics.refused.vec.WithLabelValues("127.0.0.3")); n != 1 {
+		t.Errorf("refused_total is %v, want 1", n)
+	}
+}
+
+func TestTakenPortIsExplained(t *testing.T) {
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg.Listen = append(cfg.Listen, taken.LocalAddr().String())
+	if _, err := newIngester(cfg, quiet(), prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "choose other addresses with listen") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestKernelDropsAreCounted fills a small socket buffer before anybody reads.
+func TestKernelDropsAreCounted(t *testing.T) {
+	if ancillaryBytes == 0 {
+		t.Skip("this kernel does not tell what it drops")
+	}
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	cfg.ReceiveBuffer = 64 << 10
+	in, err := newIngester(cfg, quiet(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := exporter(t, "127.0.0.1", in.listeners[0].conn.LocalAddr())
+	const datagrams = 500
+	for i := range datagrams {
+		if _, err := conn.Write(netflow5(30, uint32(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- in.run(ctx) }()
+	// The count comes with datagrams that were queued after the drops.
+	await(t, "a count of drops", func() bool {
+		if _, err := conn.Write(netflow5(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		return testutil.ToFloat64(in.metrics.droppedKernel) > 0
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := testutil.ToFloat64(in.metrics.droppedKernel); n >= datagrams || n < datagrams/2 {
+		t.Errorf("%v of %d datagrams dropped", n, datagrams)
+	}
+}
+
+// TestStopWhileKafkaIsAway: a stop with more at hand than Kafka takes ends within
+// the shutdown timeout, and says that something is lost.
+func TestStopWhileKafkaIsAway(t *testing.T) {
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	cfg.QueueBytes, cfg.Kafka.QueueBytes, cfg.ShutdownTimeout = 1<<20, 1<<20, time.Second
+	in := start(t, cfg)
+	await(t, "the broker's answer", func() bool { return in.ready() == nil })
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conn := exporter(t, "127.0.0.1", in.listeners[0].conn.LocalAddr())
+	await(t, "drops", func() bool {
+		_, err := conn.Write(netflow5(30, 0))
+		return err != nil || testutil.ToFloat64(in.metrics.droppedQueue) > 0
+	})
+	begin := time.Now()
+	if err := in.stop(); err == nil {
+		t.Error("nothing was said of what is lost")
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowledger/flowledger/services/ingest/normalize"
+)
+
+// metrics are ingest's own. Conservation: data_records_total is the sum of
+// records_total over its kinds.
+type metrics struct {
+	datagrams, bytes, badDatagrams prometheus.Counter
+	readErrors                     prometheus.Counter
+	dropped                        *prometheus.CounterVec
+	droppedQueue, droppedKernel    prometheus.Counter
+	refused                        *exporterCounter
+	exporterDatagrams              *exporterCounter
+	exporterBytes                  *exporterCounter
+
+	dataRecords, optionsRecords prometheus.Counter
+	records                     *prometheus.CounterVec
+	dead                        *prometheus.CounterVec
+	deadNotKept                 prometheus.Counter
+	missingTemplates            prometheus.Counter
+	refusedTemplates            prometheus.Counter
+	tick                        prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer, exporters int) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "ingest", Name: name, Help: help})
+		r.MustRegister(c)
+		return c
+	}
+	vec := func(name, label, help string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "ingest", Name: name, Help: help}, []string{label})
+		r.MustRegister(c)
+		return c
+	}
+	perExporter := func(name, help string) *exporterCounter {
+		return newExporterCounter(vec(name, "sampler_address", help), exporters)
+	}
+	m := &metrics{
+		datagrams:         counter("datagrams_total", "Datagrams received from exporters that may send."),
+		bytes:             counter("bytes_total", "UDP payload of these datagrams."),
+		badDatagrams:      counter("bad_datagrams_total", "Datagrams of which some part could not be read; the rest was used."),
+		readErrors:        counter("read_errors_total", "Errors of reading a socket."),
+		dropped:           vec("dropped_total", "reason", "Datagrams lost before they were decoded: queue_full (Kafka or the decoder is behind), kernel (the socket's buffer was full)."),
+		refused:           perExporter("refused_total", "Datagrams from addresses outside allow."),
+		exporterDatagrams: perExporter("exporter_datagrams_total", "Datagrams decoded, per exporter."),
+		exporterBytes:     perExporter("exporter_bytes_total", "UDP payload decoded, per exporter."),
+		dataRecords:       counter("data_records_total", "Data records cut out of datagrams."),
+		optionsRecords:    counter("options_records_total", "Options records cut out of datagrams."),
+		records:           vec("records_total", "kind", "What became of the data records, each once: flow, event, flow_and_event, dead."),
+		dead:              vec("dead_total", "reason", "Dead letters: input that could not be read, kept in flows.dead."),
+		deadNotKept:       counter("dead_not_kept_total", "Dead letters beyond max_dead_bytes, counted only."),
+		missingTemplates:  counter("missing_template_sets_total", "Data sets whose template was not known."),
+		refusedTemplates:  counter("refused_templates_total", "Templates beyond a bound."),
+		tick:              prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: "tick_end_seconds", Help: "Stream time up to which everything received has been handed over."}),
+	}
+	r.MustRegister(m.tick)
+	m.droppedQueue, m.droppedKernel = m.dropped.WithLabelValues("queue_full"), m.dropped.WithLabelValues("kernel")
+	for _, kind := range []string{"flow", "event", "flow_and_event", "dead"} {
+		m.records.WithLabelValues(kind)
+	}
+	return m
+}
+
+// watch exports what is asked for at the time of the scrape.
+func watch(r prometheus.Registerer, q *queue) {
+	gauge := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: name, Help: help}, f))
+	}
+	gauge("queue_bytes", "Memory of the datagrams that wait for the decoder or are with it.", func() float64 { bytes, _ := q.length(); return float64(bytes) })
+	gauge("queue_datagrams", "Datagrams that wait for the decoder.", func() float64 { _, n := q.length(); return float64(n) })
+}
+
+// count adds what a result says.
+func (m *metrics) count(r *normalize.Result) {
+	m.badDatagrams.Add(float64(r.BadDatagrams))
+	m.dataRecords.Add(float64(r.DataRecords))
+	m.optionsRecords.Add(float64(r.OptionsRecords))
+	m.records.WithLabelValues("flow").Add(float64(r.Records.Flow))
+	m.records.WithLabelValues("event").Add(float64(r.Records.Event))
+	m.records.WithLabelValues("flow_and_event").Add(float64(r.Records.FlowAndEvent))
+	m.records.WithLabelValues("dead").Add(float64(r.Records.Dead))
+	m.deadNotKept.Add(float64(r.DeadNotKept))
+	m.missingTemplates.Add(float64(r.MissingTemplateSets))
+	m.refusedTemplates.Add(float64(r.RefusedTemplates))
+	for i := range r.Dead {
+		m.dead.WithLabelValues(r.Dead[i].Reason).Inc()
+	}
+}

@@ -1,0 +1,187 @@
+package normalize
+
+// element identifies an information element: the private enterprise number
+// above, the element's number below. NetFlow v9 has no enterprises; its vendors
+// use numbers above 32767.
+type element uint64
+
+func elementOf(pen uint32, id uint16) element { return element(pen)<<16 | element(id) }
+
+func (e element) pen() uint32 { return uint32(e >> 16) }
+func (e element) id() uint16  { return uint16(e) }
+
+// Enterprise numbers (IANA) that have elements we know.
+const (
+	penReverse   = 29305 // RFC 5103: the element of the way back
+	penNetscaler = 5951
+	penCERT      = 6871
+	penIxia      = 3054
+	penNtop      = 35632
+	penVMware    = 6876
+	penHuawei    = 2011
+)
+
+// reverse is the element of the way back (RFC 5103 §6.1).
+func reverse(e element) element { return elementOf(penReverse, e.id()) }
+
+// Information elements by their IANA names.
+const (
+	ieOctetDelta             element = 1
+	iePacketDelta            element = 2
+	ieProtocol               element = 4
+	ieClassOfService         element = 5
+	ieTCPFlags               element = 6
+	ieSrcPort                element = 7
+	ieSrcIPv4                element = 8
+	ieSrcPrefix4             element = 9
+	ieIngressInterface       element = 10
+	ieDstPort                element = 11
+	ieDstIPv4                element = 12
+	ieDstPrefix4             element = 13
+	ieEgressInterface        element = 14
+	ieNextHop4               element = 15
+	ieSrcAS                  element = 16
+	ieDstAS                  element = 17
+	ieBGPNextHop4            element = 18
+	ieEndUptime              element = 21
+	ieStartUptime            element = 22
+	iePostOctetDelta         element = 23
+	iePostPacketDelta        element = 24
+	ieSrcIPv6                element = 27
+	ieDstIPv6                element = 28
+	ieSrcPrefix6             element = 29
+	ieDstPrefix6             element = 30
+	ieFlowLabel              element = 31
+	ieICMPTypeCode4          element = 32
+	ieSamplingInterval       element = 34
+	ieActiveTimeout          element = 36
+	ieIdleTimeout            element = 37
+	ieExportedOctets         element = 40
+	ieExportedMessages       element = 41
+	ieExportedFlows          element = 42
+	ieMPLSTopLabelIPv4       element = 47
+	ieSamplerID              element = 48
+	ieSamplerInterval        element = 50
+	ieMinTTL                 element = 52
+	ieFragmentID             element = 54
+	ieSrcMAC                 element = 56
+	iePostDstMAC             element = 57
+	ieVLAN                   element = 58
+	iePostVLAN               element = 59
+	ieIPVersion              element = 60
+	ieDirection              element = 61
+	ieNextHop6               element = 62
+	ieBGPNextHop6            element = 63
+	ieMPLSLabel1             element = 70
+	ieMPLSLabel10            element = 79
+	ieDstMAC                 element = 80
+	iePostSrcMAC             element = 81
+	ieInterfaceName          element = 82
+	ieInterfaceDescription   element = 83
+	ieSamplerName            element = 84
+	ieOctetTotal             element = 85
+	iePacketTotal            element = 86
+	ieFragmentOffset         element = 88
+	ieForwardingStatus       element = 89
+	ieApplicationDescription element = 94
+	ieApplicationID          element = 95
+	ieApplicationName        element = 96
+	ieBGPNextAS              element = 128
+	ieFlowEndReason          element = 136
+	ieObservationPoint       element = 138
+	ieICMPTypeCode6          element = 139
+	ieMPLSTopLabelIPv6       element = 140
+	ieFlowID                 element = 148
+	ieStartSeconds           element = 150
+	ieEndSeconds             element = 151
+	ieStartMillis            element = 152
+	ieEndMillis              element = 153
+	ieStartMicros            element = 154
+	ieEndMicros              element = 155
+	ieStartNanos             element = 156
+	ieEndNanos               element = 157
+	ieStartDeltaMicros       element = 158
+	ieEndDeltaMicros         element = 159
+	ieSystemInit             element = 160
+	ieDurationMillis         element = 161
+	ieDurationMicros         element = 162
+	ieICMPType4              element = 176
+	ieICMPCode4              element = 177
+	ieICMPType6              element = 178
+	ieICMPCode6              element = 179
+	ieTTL                    element = 192
+	ieFragmentFlags          element = 197
+	iePadding                element = 210
+	iePostSrcIPv4            element = 225
+	iePostDstIPv4            element = 226
+	iePostSrcPort            element = 227
+	iePostDstPort            element = 228
+	ieNATEvent               element = 230
+	ieInitiatorOctets        element = 231
+	ieResponderOctets        element = 232
+	ieFirewallEvent          element = 233
+	ieIngressVRF             element = 234
+	ieEgressVRF              element = 235
+	ieVRFName                element = 236
+	ieBiflowDirection        element = 239
+	ieDot1qVLAN              element = 243
+	iePostDot1qVLAN          element = 254
+	ieEtherType              element = 256
+	ieCollectionMillis       element = 258
+	iePostSrcIPv6            element = 281
+	iePostDstIPv6            element = 282
+	ieInitiatorPackets       element = 298
+	ieResponderPackets       element = 299
+	ieSelectorID             element = 302
+	ieElementID              element = 303
+	ieSelectorAlgorithm      element = 304
+	iePacketInterval         element = 305
+	iePacketSpace            element = 306
+	ieSamplingSize           element = 309
+	ieSamplingPopulation     element = 310
+	ieSamplingProbability    element = 311
+	ieIPHeaderSection        element = 313
+	ieFrameSection           element = 315
+	ieObservationSeconds     element = 322
+	ieObservationMillis      element = 323
+	ieObservationMicros      element = 324
+	ieObservationNanos       element = 325
+	ieElementName            element = 341
+	ieEnterprise             element = 346
+	ieUserName               element = 371
+	ieFlowSelector           element = 390
+	ieFlowInterval           element = 396
+	ieFlowSpacing            element = 397
+	ieHTTPHost               element = 460
+	ieHTTPTarget             element = 461
+	ieCiscoIngressACL        element = 33000 // v9: ACL, ACE and extended ACE, 4 bytes each
+	ieCiscoEgressACL         element = 33001
+	ieCiscoExtEvent          element = 33002
+	ieCiscoUser              element = 40000
+	ieCiscoPostSrcIPv4       element = 40001
+	ieCiscoPostDstIPv4       element = 40002
+	ieCiscoPostSrcPort       element = 40003
+	ieCiscoPostDstPort       element = 40004
+	ieCiscoFirewallEvent     element = 40005
+	iePANAppID               element = 56701
+	iePANUserID              element = 56702
+	ieNprobeAppName          element = 57591
+	ieNprobeHTTPURL          element = 57652
+	ieNprobeDNSQuery         element = 57677
+)
+
+// Enterprise elements.
+const (
+	ieCERTInitialFlags    = element(penCERT)<<16 | 14
+	ieCERTUnionFlags      = element(penCERT)<<16 | 15
+	ieCERTReverseInitial  = element(penCERT)<<16 | 16398
+	ieCERTReverseUnion    = element(penCERT)<<16 | 16399
+	ieCERTReverseDelta    = element(penCERT)<<16 | 21 // milliseconds from start to the first packet back
+	ieIxiaAppName         = element(penIxia)<<16 | 111
+	ieIxiaReverseOctets   = element(penIxia)<<16 | 176
+	ieIxiaReversePackets  = element(penIxia)<<16 | 177
+	ieNtopAppName         = element(penNtop)<<16 | 119
+	ieNtopHTTPURL         = element(penNtop)<<16 | 180
+	ieNtopDNSQuery        = element(penNtop)<<16 | 205
+	ieNetscalerRequestURL = element(penNetscaler)<<16 | 130
+)

@@ -1,0 +1,200 @@
+package normalize
+
+import (
+	"math"
+
+	"github.com/flowledger/flowledger/services/internal/flow"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// event makes an event of a record, with all its fields: those that events
+// have a place for, and the rest as attributes under the elements' names. Of an
+// element that occurs again, the second is called name.2, and so on.
+func (n *Normalizer) event(m *message, t *template, data []byte, bounds []span, out *Result) {
+	e := &flowv1.Event{
+		Type: m.kind, Kind: t.plan.event, SequenceNum: m.sequence,
+		SamplerAddress: m.dom.agentWire, ObservationDomainId: m.dom.key.id,
+		TimeReceivedNs: m.receivedNs, RecordId: m.nextID(), TemplateId: uint32(t.id),
+	}
+	w := eventWriter{n: n, m: m, e: e}
+	for i := range t.fields {
+		f := &t.fields[i]
+		b := t.value(i, data, bounds)
+		if f.element == iePadding || len(b) == 0 {
+			continue
+		}
+		if !w.known(f.element, b) {
+			setAttribute(&e.Attributes, f.name, render(f.form, b, m.receivedNs))
+		}
+	}
+	w.finish(t)
+	out.Events = append(out.Events, e)
+}
+
+// setAttribute adds an attribute under a name that is still free. Empty texts
+// say nothing and are left out.
+func setAttribute(attributes *map[string]string, name, value string) {
+	if value == "" {
+		return
+	}
+	if *attributes == nil {
+		*attributes = map[string]string{}
+	}
+	if _, taken := (*attributes)[name]; taken {
+		base := name
+		for i := 2; taken; i++ {
+			name = base + "." + itoa(i)
+			_, taken = (*attributes)[name]
+		}
+	}
+	(*attributes)[name] = value
+}
+
+// eventWriter puts a record's fields into an event.
+type eventWriter struct {
+	n          *Normalizer
+	m          *message
+	e          *flowv1.Event
+	vrf, vlan  uint32
+	typeCode   uint32
+	icmpFields bool
+}
+
+// known writes a field that events have a place for, and tells whether it did. A
+// place that is taken stays; zero addresses do not take it.
+func (w *eventWriter) known(el element, b []byte) bool {
+	e := w.e
+	switch el {
+	case ieSrcIPv4, ieSrcIPv6:
+		return setAddress(&e.SrcAddr, b)
+	case ieDstIPv4, ieDstIPv6:
+		return setAddress(&e.DstAddr, b)
+	case iePostSrcIPv4, iePostSrcIPv6, ieCiscoPostSrcIPv4:
+		return setAddress(&e.PostSrcAddr, b)
+	case iePostDstIPv4, iePostDstIPv6, ieCiscoPostDstIPv4:
+		return setAddress(&e.PostDstAddr, b)
+	case ieSrcPort:
+		return setNumber(&e.SrcPort, b)
+	case ieDstPort:
+		return setNumber(&e.DstPort, b)
+	case iePostSrcPort, ieCiscoPostSrcPort:
+		return setNumber(&e.PostSrcPort, b)
+	case iePostDstPort, ieCiscoPostDstPort:
+		return setNumber(&e.PostDstPort, b)
+	case ieProtocol:
+		return setNumber(&e.Proto, b)
+	case ieIngressInterface:
+		return setNumber(&e.InIf, b)
+	case ieEgressInterface:
+		return setNumber(&e.OutIf, b)
+	case ieFirewallEvent, ieCiscoFirewallEvent:
+		return setNumber(&e.FirewallEvent, b)
+	case ieCiscoExtEvent:
+		return setNumber(&e.FirewallExtEvent, b)
+	case ieNATEvent:
+		return setNumber(&e.NatEvent, b)
+	case ieOctetDelta, ieOctetTotal:
+		return setCount(&e.Bytes, b)
+	case iePacketDelta, iePacketTotal:
+		return setCount(&e.Packets, b)
+	case ieFlowID:
+		return setCount(&e.ConnectionId, b)
+	case ieICMPType4, ieICMPType6:
+		w.icmpFields = true
+		return setNumber(&e.IcmpType, b)
+	case ieICMPCode4, ieICMPCode6:
+		return setNumber(&e.IcmpCode, b)
+	case ieICMPTypeCode4, ieICMPTypeCode6:
+		return setNumber(&w.typeCode, b)
+	case ieCiscoUser, ieUserName, iePANUserID:
+		if e.User == "" {
+			e.User = textOf(b)
+			return true
+		}
+		return false
+	case ieCiscoIngressACL, ieCiscoEgressACL:
+		if e.FirewallRule == "" && !zero(b) {
+			e.FirewallRule = ruleText(b)
+			return true
+		}
+		return zero(b)
+	case ieObservationSeconds:
+		return w.setTime(secondsNs(uintOf(b)))
+	case ieObservationMillis:
+		return w.setTime(saturatingMs(uintOf(b)))
+	case ieObservationMicros:
+		return w.setTime(ntpMicrosNs(uintOf(b), w.m.receivedNs))
+	case ieObservationNanos:
+		return w.setTime(ntpNs(uintOf(b), w.m.receivedNs))
+	case ieIngressVRF:
+		w.vrf = uint32(uintOf(b))
+	case ieVLAN, ieDot1qVLAN:
+		w.vlan = uint32(uintOf(b))
+	}
+	return false
+}
+
+func (w *eventWriter) setTime(ns uint64) bool {
+	if w.e.TimeEventNs != 0 {
+		return false
+	}
+	w.e.TimeEventNs = ns
+	return true
+}
+
+// finish works out what depends on more than one field.
+func (w *eventWriter) finish(t *template) {
+	e := w.e
+	e.Realm = w.m.exp.realmOf(w.vrf, w.vlan)
+	if e.TimeEventNs == 0 {
+		e.TimeEventNs = w.m.exportNs
+	}
+	if e.TimeEventNs == 0 {
+		e.TimeEventNs = w.m.receivedNs
+	}
+	if e.Proto != flow.ProtoICMP && e.Proto != flow.ProtoICMPv6 {
+		return
+	}
+	if !w.icmpFields {
+		if w.typeCode == 0 && e.SrcPort == 0 {
+			w.typeCode = e.DstPort
+		}
+		e.IcmpType, e.IcmpCode = w.typeCode>>8&0xff, w.typeCode&0xff
+	}
+	e.SrcPort, e.DstPort, e.PostSrcPort, e.PostDstPort = 0, 0, 0, 0
+}
+
+// setAddress fills a place for an address.
+func setAddress(place *[]byte, b []byte) bool {
+	if len(b) != 4 && len(b) != 16 {
+		return false
+	}
+	if zero(b) {
+		return true
+	}
+	if *place != nil {
+		return false
+	}
+	*place = append([]byte(nil), b...)
+	return true
+}
+
+// setNumber fills a place for a number.
+func setNumber(place *uint32, b []byte) bool {
+	v := uintOf(b)
+	if *place != 0 || len(b) > 8 || v > math.MaxUint32 {
+		return v == uint64(*place) && len(b) <= 8
+	}
+	*place = uint32(v)
+	return true
+}
+
+// setCount fills a place for a count.
+func setCount(place *uint64, b []byte) bool {
+	if *place != 0 || len(b) > 8 {
+		return false
+	}
+	*place = uintOf(b)
+	return true
+}

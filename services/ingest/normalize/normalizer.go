@@ -1,0 +1,185 @@
+// Package normalize is the core of ingest: it turns datagrams of NetFlow v5, v9,
+// IPFIX and sFlow v5 into flows, events, facts about exporters, and dead letters.
+//
+//	datagram ─▶ message ─┬▶ template sets ─▶ goflow2 ─▶ templates, each with a plan
+//	                     ├▶ data sets ──────▶ plan ──┬▶ flows (two, of a record of both directions)
+//	                     │                           ╰▶ events
+//	                     ├▶ options data ───▶ facts; samplers, names, timeouts of later flows
+//	                     ╰▶ sFlow samples ──▶ goflow2 ─▶ packet headers ─▶ flows, events
+//
+// Every data record becomes exactly one of flow, event, flow and event, or dead
+// letter. What a record means is decided once per template (plan.go), by which
+// elements it has:
+//
+//   - endpoints and volume: a flow
+//   - element 233 (firewall) or 230 (NAT): an event; with volume, a flow as well
+//   - Citrix AppFlow (PEN 5951): an application event. A transaction is told in
+//     four records, so its volume decorates and is never counted
+//   - a section of a packet: the flow of that one packet
+//   - all else, such as layer-2 records and counters: an event with all its fields
+//
+// Counts stay raw, with sampling_rate beside them; times follow RFC 7011 §5.1
+// (times.go, clock.go). Nothing here reads a clock: time comes with the datagrams.
+package normalize
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/cespare/xxhash/v2"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// Datagram is one UDP payload as it came.
+type Datagram struct {
+	// Exporter is who sent it.
+	Exporter netip.Addr
+	// Port is where from. Templates do not depend on it: exporters send
+	// templates from one port and data from another.
+	Port uint16
+	// ReceivedNs is the time of reception, nanoseconds since the epoch.
+	ReceivedNs uint64
+	// Payload is only read during the call.
+	Payload []byte
+}
+
+// Normalizer keeps what must be known to read the next datagram: templates,
+// samplers, clocks. It is not safe for concurrent use; all datagrams of an
+// exporter must go to the same one, in order.
+type Normalizer struct {
+	cfg       Config
+	exporters map[netip.Addr]*exporter
+	// templates counts those of all exporters.
+	templates    int
+	lastExporter *exporter
+	nextSweepNs  uint64
+
+	names          namer
+	texts          texts
+	rules          texts
+	applicationIDs texts
+
+	// Bounds of suspicion, in nanoseconds and milliseconds.
+	futureNs, oldNs      uint64
+	activeMs, inactiveMs uint32
+
+	msg   message
+	spans []span
+	v5    *template
+}
+
+// New makes a normalizer that knows no exporter. The configuration must be valid.
+func New(cfg Config) *Normalizer {
+	return &Normalizer{
+		cfg:            cfg,
+		exporters:      map[netip.Addr]*exporter{},
+		texts:          newTexts(textOf),
+		rules:          newTexts(ruleText),
+		applicationIDs: newTexts(applicationText),
+		futureNs:       uint64(cfg.FutureTolerance),
+		oldNs:          uint64(cfg.OldTolerance),
+		activeMs:       uint32(cfg.DefaultActiveTimeout.Milliseconds()),
+		inactiveMs:     uint32(cfg.DefaultInactiveTimeout.Milliseconds()),
+		v5:             v5Template(),
+	}
+}
+
+// message is one export message while it is read. A datagram may hold several
+// IPFIX messages.
+type message struct {
+	kind       flowv1.FlowType
+	from       netip.Addr
+	receivedNs uint64
+	exp        *exporter
+	dom        *domain
+
+	sequence uint32
+	exportNs uint64
+	// uptime is the header's, in milliseconds, and bootMs when it was 0.
+	hasUptime      bool
+	uptime         uint32
+	bootMs         int64
+	headerSampling sampling
+
+	// base is the upper part of the record ids, position the next lower part.
+	base, position uint64
+	// bad is the first reason for which part of the datagram could not be read.
+	bad string
+}
+
+// exportMs is the export time in milliseconds.
+func (m *message) exportMs() int64 { return int64(m.exportNs / nsPerMs) }
+
+// fail notes that part of the datagram cannot be read.
+func (m *message) fail(reason string) {
+	if m.bad == "" {
+		m.bad = reason
+	}
+}
+
+// positionBits are the bits of a record id that tell the records of a datagram apart.
+const positionBits = 16
+
+// nextID is the identity of the next record of the datagram.
+func (m *message) nextID() uint64 {
+	id := m.base | m.position&(1<<positionBits-1)
+	m.position++
+	return id
+}
+
+// Datagram adds what a datagram says to the result. What cannot be read becomes
+// a dead letter; the rest of the datagram is used all the same.
+func (n *Normalizer) Datagram(d Datagram, out *Result) {
+	out.Datagrams++
+	from := d.Exporter.Unmap().WithZone("")
+	m := &n.msg
+	*m = message{from: from, receivedNs: d.ReceivedNs}
+	n.read(m, d.Payload, out)
+	if m.bad != "" {
+		out.BadDatagrams++
+		out.bury(m.bad, m, d.Payload, n.cfg.MaxDeadBytes)
+	}
+}
+
+// read looks at the version and lets the format's reader do the rest.
+func (n *Normalizer) read(m *message, b []byte, out *Result) {
+	if len(b) < 4 {
+		m.fail("truncated_header")
+		return
+	}
+	if !m.from.IsValid() {
+		m.fail("unknown_exporter")
+		return
+	}
+	switch version := binary.BigEndian.Uint16(b); {
+	case version == 5, version == 9, version == 10, binary.BigEndian.Uint32(b) == 5:
+	default:
+		m.fail("unknown_version")
+		return
+	}
+	if m.exp = n.exporterOf(m.from, m.receivedNs); m.exp == nil {
+		m.fail("too_many_exporters")
+		return
+	}
+	m.base = m.identity(b)
+	switch binary.BigEndian.Uint16(b) {
+	case 5:
+		n.netflow5(m, b, out)
+	case 9:
+		n.netflow9(m, b, out)
+	case 10:
+		n.ipfix(m, b, out)
+	default:
+		n.sflow(m, b, out)
+	}
+}
+
+// identity is the upper part of the record ids of a datagram: a hash of who sent
+// it and of all it says, sequence number and export time among it. A datagram
+// that comes twice gets the same.
+func (m *message) identity(b []byte) uint64 {
+	a := m.from.As16()
+	h := xxhash.Sum64(a[:])
+	return (xxhash.Sum64(b) ^ h*0x9e3779b97f4a7c15) &^ (1<<positionBits - 1)
+}

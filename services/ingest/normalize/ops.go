@@ -1,0 +1,149 @@
+package normalize
+
+// op says what a step does with its field.
+type op uint8
+
+const (
+	opNone op = iota
+	opDual
+	opSrcAddr
+	opDstAddr
+	opBytes
+	opPackets
+	opReverseBytes
+	opReversePackets
+	opProto
+	opTos
+	opTCPFlags
+	opSrcPort
+	opDstPort
+	opSrcNet
+	opDstNet
+	opInIf
+	opOutIf
+	opNextHop
+	opSrcAS
+	opDstAS
+	opNextHopAS
+	opBGPNextHop
+	opFlowLabel
+	opTTL
+	opFragmentID
+	opFragmentOffset
+	opFragmentFlags
+	opSrcMAC
+	opDstMAC
+	opSrcVLAN
+	opDstVLAN
+	opEtherType
+	opDirection
+	opForwardingStatus
+	opEndReason
+	opPointID
+	opMPLSLabel
+	opMPLSAddr
+	opICMPTypeCode
+	opICMPType
+	opICMPCode
+	opPostSrcAddr
+	opPostDstAddr
+	opPostSrcPort
+	opPostDstPort
+	opIngressVRF
+	opEgressVRF
+	opFirewallEvent
+	opFirewallRule
+	opInitialFlags
+	opUnionFlags
+	opBiflowDirection
+	opReverseFlags
+	opReverseInitialFlags
+	opReverseUnionFlags
+	opReverseTos
+	opReverseVLAN
+	opReverseEndReason
+	opReverseDelta
+	opReverseStartMillis
+	opReverseEndMillis
+	opReverseStartMicros
+	opReverseEndMicros
+	opConnection
+	opSampler
+	opInterval
+	opPacketInterval
+	opPacketSpace
+	opSamplingSize
+	opSamplingPopulation
+	opSamplingProbability
+	opFlowSelector
+	opFlowInterval
+	opFlowSpace
+	opApplicationID
+	opApplicationName
+	opUser
+	opHTTPHost
+	opHTTPURL
+	opDNSName
+	opStartNTP
+	opStartNTPMicros
+	opStartMillis
+	opStartSeconds
+	opStartDelta
+	opStartUptime
+	opEndNTP
+	opEndNTPMicros
+	opEndMillis
+	opEndSeconds
+	opEndDelta
+	opEndUptime
+	opSystemInit
+	opDurationMillis
+	opDurationMicros
+	opObservedNTP
+	opObservedNTPMicros
+	opObservedMillis
+	opObservedSeconds
+)
+
+// plainSteps are the elements that go to their place whatever else a template has.
+var plainSteps = []struct {
+	element element
+	op      op
+}{
+	{ieProtocol, opProto}, {ieClassOfService, opTos}, {ieTCPFlags, opTCPFlags},
+	{ieSrcPort, opSrcPort}, {ieDstPort, opDstPort},
+	{ieSrcPrefix4, opSrcNet}, {ieDstPrefix4, opDstNet}, {ieSrcPrefix6, opSrcNet}, {ieDstPrefix6, opDstNet},
+	{ieIngressInterface, opInIf}, {ieEgressInterface, opOutIf},
+	{ieNextHop4, opNextHop}, {ieNextHop6, opNextHop}, {ieBGPNextHop4, opBGPNextHop}, {ieBGPNextHop6, opBGPNextHop},
+	{ieSrcAS, opSrcAS}, {ieDstAS, opDstAS}, {ieBGPNextAS, opNextHopAS},
+	{ieFlowLabel, opFlowLabel}, {ieMinTTL, opTTL}, {ieTTL, opTTL},
+	{ieFragmentID, opFragmentID}, {ieFragmentOffset, opFragmentOffset}, {ieFragmentFlags, opFragmentFlags},
+	{ieSrcMAC, opSrcMAC}, {iePostSrcMAC, opSrcMAC}, {ieDstMAC, opDstMAC}, {iePostDstMAC, opDstMAC},
+	{ieVLAN, opSrcVLAN}, {ieDot1qVLAN, opSrcVLAN}, {iePostVLAN, opDstVLAN}, {iePostDot1qVLAN, opDstVLAN},
+	{ieEtherType, opEtherType}, {ieDirection, opDirection}, {ieForwardingStatus, opForwardingStatus},
+	{ieFlowEndReason, opEndReason}, {ieObservationPoint, opPointID},
+	{ieMPLSTopLabelIPv4, opMPLSAddr}, {ieMPLSTopLabelIPv6, opMPLSAddr},
+	{iePostSrcIPv4, opPostSrcAddr}, {iePostSrcIPv6, opPostSrcAddr}, {ieCiscoPostSrcIPv4, opPostSrcAddr},
+	{iePostDstIPv4, opPostDstAddr}, {iePostDstIPv6, opPostDstAddr}, {ieCiscoPostDstIPv4, opPostDstAddr},
+	{iePostSrcPort, opPostSrcPort}, {ieCiscoPostSrcPort, opPostSrcPort},
+	{iePostDstPort, opPostDstPort}, {ieCiscoPostDstPort, opPostDstPort},
+	{ieIngressVRF, opIngressVRF}, {ieEgressVRF, opEgressVRF},
+	{ieFirewallEvent, opFirewallEvent}, {ieCiscoFirewallEvent, opFirewallEvent},
+	{ieCiscoIngressACL, opFirewallRule}, {ieCiscoEgressACL, opFirewallRule},
+	{ieCERTInitialFlags, opInitialFlags}, {ieCERTUnionFlags, opUnionFlags}, {ieBiflowDirection, opBiflowDirection},
+	{reverse(ieTCPFlags), opReverseFlags}, {ieCERTReverseInitial, opReverseInitialFlags}, {ieCERTReverseUnion, opReverseUnionFlags},
+	{reverse(ieClassOfService), opReverseTos}, {reverse(ieVLAN), opReverseVLAN}, {reverse(ieFlowEndReason), opReverseEndReason},
+	{ieCERTReverseDelta, opReverseDelta},
+	{reverse(ieStartMillis), opReverseStartMillis}, {reverse(ieEndMillis), opReverseEndMillis},
+	{reverse(ieStartMicros), opReverseStartMicros}, {reverse(ieEndMicros), opReverseEndMicros},
+	{ieFlowID, opConnection},
+	{ieSamplerID, opSampler}, {ieSelectorID, opSampler}, {ieSamplingInterval, opInterval}, {ieSamplerInterval, opInterval},
+	{iePacketInterval, opPacketInterval}, {iePacketSpace, opPacketSpace}, {ieSamplingSize, opSamplingSize},
+	{ieSamplingPopulation, opSamplingPopulation}, {ieSamplingProbability, opSamplingProbability},
+	{ieFlowSelector, opFlowSelector}, {ieFlowInterval, opFlowInterval}, {ieFlowSpacing, opFlowSpace},
+	{ieApplicationID, opApplicationID}, {ieApplicationName, opApplicationName}, {iePANAppID, opApplicationName},
+	{ieNprobeAppName, opApplicationName}, {ieNtopAppName, opApplicationName}, {ieIxiaAppName, opApplicationName},
+	{ieCiscoUser, opUser}, {ieUserName, opUser}, {iePANUserID, opUser},
+	{ieHTTPHost, opHTTPHost}, {ieHTTPTarget, opHTTPURL}, {ieNprobeHTTPURL, opHTTPURL}, {ieNtopHTTPURL, opHTTPURL},
+	{ieNprobeDNSQuery, opDNSName}, {ieNtopDNSQuery, opDNSName},
+}

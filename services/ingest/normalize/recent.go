@@ -1,0 +1,44 @@
+package normalize
+
+// recent is a map of at least the last max keys that were put or found, and at
+// most twice as many: two generations, of which the older is given up when the
+// younger is full. It needs neither a clock nor an order of its own.
+type recent[K comparable, V any] struct {
+	max        int
+	young, old map[K]V
+	// evictions counts the keys given up.
+	evictions uint64
+}
+
+func newRecent[K comparable, V any](max int) recent[K, V] {
+	return recent[K, V]{max: max}
+}
+
+// get finds a value and keeps it among the young.
+func (r *recent[K, V]) get(k K) (v V, ok bool) {
+	if v, ok = r.young[k]; ok {
+		return v, true
+	}
+	if v, ok = r.old[k]; ok {
+		delete(r.old, k)
+		r.put(k, v)
+	}
+	return v, ok
+}
+
+// put stores a value.
+func (r *recent[K, V]) put(k K, v V) {
+	if r.young == nil {
+		r.young = map[K]V{}
+	}
+	if _, ok := r.young[k]; !ok && len(r.young) >= r.max {
+		r.evictions += uint64(len(r.old))
+		r.young, r.old = r.old, r.young
+		clear(r.young)
+		if r.young == nil {
+			r.young = map[K]V{}
+		}
+	}
+	r.young[k] = v
+	delete(r.old, k)
+}

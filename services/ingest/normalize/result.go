@@ -1,0 +1,102 @@
+package normalize
+
+import (
+	"net/netip"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// Result collects what came out of any number of datagrams. All it holds lives
+// in memory of its own and is valid until Reset: nothing aliases a payload.
+type Result struct {
+	Flows  []*flowv1.Flow
+	Events []*flowv1.Event
+	Facts  []*flowv1.ExporterFact
+	Dns    []*flowv1.Dns
+	Dead   []DeadLetter
+
+	// Datagrams counts all that came in, BadDatagrams those of them of which
+	// some part could not be read. The rest of a bad datagram is used.
+	Datagrams, BadDatagrams uint64
+	// DataRecords and OptionsRecords count what was cut out of the datagrams.
+	DataRecords, OptionsRecords uint64
+	// MissingTemplateSets counts data sets whose template is not known.
+	MissingTemplateSets uint64
+	// RefusedTemplates counts templates that went beyond a bound.
+	RefusedTemplates uint64
+	// DeadNotKept counts dead letters whose bytes were left out for want of room.
+	DeadNotKept uint64
+	// Records says what became of the data records; its fields add up to DataRecords.
+	Records Records
+
+	flows arena[flowv1.Flow]
+	bytes arena[byte]
+	words arena[uint32]
+	// deadBytes is the sum of the lengths of Dead.
+	deadBytes int
+}
+
+// Records counts data records by what became of them, each once.
+type Records struct {
+	Flow         uint64 `json:"flow"`
+	Event        uint64 `json:"event"`
+	FlowAndEvent uint64 `json:"flow_and_event"`
+	Dead         uint64 `json:"dead"`
+}
+
+// Sum is the number of data records.
+func (r Records) Sum() uint64 { return r.Flow + r.Event + r.FlowAndEvent + r.Dead }
+
+// DeadLetter is input that could not be read, as it came, and why.
+type DeadLetter struct {
+	// Reason is a short name in snake_case, to count by.
+	Reason string
+	// Bytes is the datagram, or the record of it that is bad; nil where there
+	// was no room for it (Config.MaxDeadBytes).
+	Bytes      []byte
+	Exporter   netip.Addr
+	ReceivedNs uint64
+}
+
+// Reset makes the result empty and takes its memory back.
+func (r *Result) Reset() {
+	flows, bytes, words := r.flows, r.bytes, r.words
+	flows.reset()
+	bytes.reset()
+	words.reset()
+	clear(r.Events)
+	clear(r.Facts)
+	clear(r.Dns)
+	clear(r.Dead)
+	*r = Result{
+		Flows: r.Flows[:0], Events: r.Events[:0], Facts: r.Facts[:0], Dns: r.Dns[:0], Dead: r.Dead[:0],
+		flows: flows, bytes: bytes, words: words,
+	}
+}
+
+// newFlow lends an empty flow that is not yet in the result.
+func (r *Result) newFlow() *flowv1.Flow {
+	f := r.flows.one()
+	*f = flowv1.Flow{}
+	return f
+}
+
+// copyBytes copies b into the result's memory.
+func (r *Result) copyBytes(b []byte) []byte {
+	c := r.bytes.take(len(b))
+	copy(c, b)
+	return c
+}
+
+// bury keeps a dead letter. Where there is no room for its bytes, the reason
+// alone is kept.
+func (r *Result) bury(reason string, m *message, b []byte, maxBytes int) {
+	letter := DeadLetter{Reason: reason, Exporter: m.from, ReceivedNs: m.receivedNs}
+	if r.deadBytes+len(b) > maxBytes {
+		r.DeadNotKept++
+	} else {
+		r.deadBytes += len(b)
+		letter.Bytes = append([]byte(nil), b...)
+	}
+	r.Dead = append(r.Dead, letter)
+}

@@ -1,0 +1,245 @@
+package normalize
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/netsampler/goflow2/v2/decoders/sflow"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// sample turns one sFlow sample into a flow of one packet, or an event.
+func (n *Normalizer) sample(m *message, format uint32, b []byte, out *Result) {
+	if format < sampleFlow || format > sampleDrop {
+		n.buryRecord(m, "unknown_sample_format", b, nil, out)
+		return
+	}
+	if !plausible(format, b) {
+		n.buryRecord(m, "bad_record_count", b, nil, out)
+		return
+	}
+	got, err := sflow.DecodeSample(&sflow.SampleHeader{Format: format, Length: uint32(len(b))}, bytes.NewBuffer(b))
+	if err != nil {
+		n.buryRecord(m, "bad_sample", b, nil, out)
+		return
+	}
+	out.DataRecords++
+	switch s := got.(type) {
+	case sflow.FlowSample:
+		in, o := compactInterface(s.Input), compactInterface(s.Output)
+		n.flowSample(m, &s.Header, in, o, s.SamplingRate, s.Records, out)
+	case sflow.ExpandedFlowSample:
+		in := sampleInterface{s.InputIfFormat, s.InputIfValue}
+		o := sampleInterface{s.OutputIfFormat, s.OutputIfValue}
+		n.flowSample(m, &s.Header, in, o, s.SamplingRate, s.Records, out)
+	case sflow.CounterSample:
+		n.counterSample(m, &s, out)
+	case sflow.DropSample:
+		n.dropSample(m, &s, out)
+	}
+}
+
+// sampleInterface is an interface as sFlow names it: format 0 is an ifIndex,
+// 1 says the packet was discarded (the value is why), 2 that it went out of
+// several (the value is how many).
+type sampleInterface struct{ format, value uint32 }
+
+// compactInterface takes the format out of the two upper bits.
+func compactInterface(v uint32) sampleInterface { return sampleInterface{v >> 30, v & (1<<30 - 1)} }
+
+// index is the ifIndex, 0 where there is none.
+func (i sampleInterface) index() uint32 {
+	if i.format == 0 {
+		return i.value
+	}
+	return 0
+}
+
+// droppedStatus is a forwarding status of "dropped, unknown why" (RFC 7270 §4.12).
+const droppedStatus = 0x80
+
+// flowSample makes a flow of one sampled packet. Its counts are that packet's
+// alone; sampling_rate beside them says what they stand for.
+func (n *Normalizer) flowSample(m *message, h *sflow.SampleHeader, in, o sampleInterface, rate uint32, records []sflow.FlowRecord, out *Result) {
+	f := out.newFlow()
+	m.common(f)
+	f.RecordId = m.nextID()
+	f.InIf, f.OutIf = in.index(), o.index()
+	if o.format == 1 {
+		f.ForwardingStatus = droppedStatus
+	}
+	f.Direction = sampleDirection(h, in, o)
+	length, ip := readSampled(f, records, out)
+	if !ip {
+		n.layer2Event(m, f, rate, length, out)
+		return
+	}
+	extend(f, records, out)
+	f.Bytes, f.Packets = length, 1
+	f.TimeFlowStartNs, f.TimeFlowEndNs = m.receivedNs, m.receivedNs
+	f.TimeQuality = flowv1.TimeQuality_TIME_QUALITY_RECEIVED_ONLY
+	got := m.samplingOf(oneIn(uint64(rate), flowv1.SamplingKind_SAMPLING_KIND_PACKET), 0, f.InIf)
+	f.SamplingRate, f.SamplingKind = got.rate, got.kind
+	f.Realm = m.exp.realmOf(0, uint32(nonzero(uint64(f.VlanId), uint64(f.SrcVlan))))
+	n.finish(m, f, out)
+	out.Records.Flow++
+}
+
+// sampleDirection tells where a data source that is an interface samples.
+func sampleDirection(h *sflow.SampleHeader, in, o sampleInterface) flowv1.Direction {
+	switch {
+	case h.SourceIdType != 0:
+	case in.format == 0 && h.SourceIdValue == in.value:
+		return flowv1.Direction_DIRECTION_INGRESS
+	case o.format == 0 && h.SourceIdValue == o.value:
+		return flowv1.Direction_DIRECTION_EGRESS
+	}
+	return flowv1.Direction_DIRECTION_UNSPECIFIED
+}
+
+// Protocols of sampled headers (sFlow "header_protocol").
+const (
+	headerEthernet = 1
+	headerIPv4     = 11
+	headerIPv6     = 12
+	headerMPLS     = 13
+)
+
+// readSampled reads the record that describes the packet itself. It returns the
+// packet's length at the network layer, and whether it is IP.
+func readSampled(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) (length uint64, ip bool) {
+	for i := range records {
+		switch r := records[i].Data.(type) {
+		case sflow.SampledHeader:
+			p := packetReader{f: f, out: out}
+			header := r.HeaderData[:min(uint64(len(r.HeaderData)), uint64(r.OriginalLength))]
+			switch r.Protocol {
+			case headerEthernet:
+				p.ethernet(header)
+			case headerIPv4, headerIPv6:
+				p.anyIP(header)
+			case headerMPLS:
+				p.mpls(header)
+			}
+			length, ip = p.length(int(r.FrameLength), int(r.Stripped)), ip || p.ip
+		case sflow.SampledIPv4:
+			readSampledIP(f, &r.SampledIPBase, r.Tos, out)
+			length, ip = uint64(r.Length), true
+		case sflow.SampledIPv6:
+			readSampledIP(f, &r.SampledIPBase, r.Priority, out)
+			length, ip = uint64(r.Length), true
+		case sflow.SampledEthernet:
+			f.SrcMac, f.DstMac = uintOf(r.SrcMac), uintOf(r.DstMac)
+			if f.Etype == 0 {
+				f.Etype = r.EthType
+			}
+			if length == 0 {
+				length = uint64(r.Length)
+			}
+		}
+	}
+	return length, ip
+}
+
+// readSampledIP reads a packet that the agent took apart itself.
+func readSampledIP(f *flowv1.Flow, r *sflow.SampledIPBase, tos uint32, out *Result) {
+	f.SrcAddr, f.DstAddr = out.copyBytes(r.SrcIP), out.copyBytes(r.DstIP)
+	f.Etype = etherType(f.SrcAddr)
+	f.Proto, f.IpTos, f.TcpFlags = r.Protocol, tos, r.TcpFlags
+	f.SrcPort, f.DstPort = r.SrcPort, r.DstPort
+	var s scratch
+	icmp(icmpInPort, f, &s)
+}
+
+// extend reads the records that say how the packet was forwarded.
+func extend(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) {
+	for i := range records {
+		switch r := records[i].Data.(type) {
+		case sflow.ExtendedSwitch:
+			f.SrcVlan, f.DstVlan = knownVLAN(r.SrcVlan), knownVLAN(r.DstVlan)
+		case sflow.ExtendedRouter:
+			f.NextHop = out.address(f.NextHop, r.NextHop)
+			f.SrcNet, f.DstNet = r.SrcMaskLen, r.DstMaskLen
+		case sflow.ExtendedGateway:
+			f.BgpNextHop = out.address(f.BgpNextHop, r.NextHop)
+			f.AsPath, f.BgpCommunities = r.ASPath, r.Communities
+			f.SrcAs = r.SrcAS
+			if len(r.ASPath) > 0 {
+				f.NextHopAs, f.DstAs = r.ASPath[0], r.ASPath[len(r.ASPath)-1]
+			} else {
+				f.DstAs = r.AS
+			}
+		case sflow.RawRecord:
+			extendRaw(f, records[i].Header.DataFormat, r.Data, out)
+		}
+	}
+}
+
+// knownVLAN is a VLAN id, 0 where the switch does not know it.
+func knownVLAN(v uint32) uint32 {
+	if v > 4095 {
+		return 0
+	}
+	return v
+}
+
+// Extended records that goflow2 leaves to us.
+const (
+	extendedUser = 1004
+	extendedURL  = 1005
+	extendedNAT  = 1007
+)
+
+func extendRaw(f *flowv1.Flow, format uint32, b []byte, out *Result) {
+	x := xdr{b}
+	switch format {
+	case extendedUser: // charset and name of the source's user, then of the destination's
+		x.number()
+		f.User = textOf(x.bytes())
+	case extendedURL: // direction, URL, host
+		x.number()
+		f.HttpUrl = textOf(x.bytes())
+		f.HttpHost = textOf(x.bytes())
+	case extendedNAT: // addresses of source and destination after translation
+		f.PostSrcAddr = out.address(nil, x.address())
+		f.PostDstAddr = out.address(nil, x.address())
+	}
+}
+
+// xdr reads XDR (RFC 4506) values; past the end, they are empty.
+type xdr struct{ b []byte }
+
+func (x *xdr) number() uint32 {
+	if len(x.b) < 4 {
+		x.b = nil
+		return 0
+	}
+	v := binary.BigEndian.Uint32(x.b)
+	x.b = x.b[4:]
+	return v
+}
+
+// bytes reads a counted string, padded to four bytes.
+func (x *xdr) bytes() []byte {
+	n := uint64(x.number())
+	if n > uint64(len(x.b)) {
+		x.b = nil
+		return nil
+	}
+	v := x.b[:n]
+	x.b = x.b[min((n+3)&^3, uint64(len(x.b))):]
+	return v
+}
+
+// address reads a type (1 is IPv4, 2 is IPv6) and an address.
+func (x *xdr) address() []byte {
+	size := map[uint32]int{1: 4, 2: 16}[x.number()]
+	if size > len(x.b) {
+		x.b = nil
+		return nil
+	}
+	v := x.b[:size]
+	x.b = x.b[size:]
+	return v
+}

@@ -1,0 +1,127 @@
+package normalize
+
+import (
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// sampling is what is known of how packets were chosen. Unknown is rate 0.
+type sampling struct {
+	rate uint64
+	kind flowv1.SamplingKind
+}
+
+// oneIn is the sampling of one in rate packets; one in one is none at all, and
+// zero says nothing.
+func oneIn(rate uint64, kind flowv1.SamplingKind) sampling {
+	switch rate {
+	case 0:
+		return sampling{}
+	case 1:
+		return sampling{1, flowv1.SamplingKind_SAMPLING_KIND_NONE}
+	}
+	return sampling{rate, kind}
+}
+
+// selector collects the elements of a record that describe sampling.
+type selector struct {
+	interval                    uint64 // 34, 50: one in how many
+	packetInterval, packetSpace uint64 // 305 and 306: so many taken, so many left out
+	size, population            uint64 // 309 and 310: n of N
+	probability                 float64
+	flowInterval, flowSpace     uint64 // 396 and 397: as 305 and 306, of flows
+	flows                       bool   // 390: flows are selected, not packets
+}
+
+// rate tells the sampling a selector describes (RFC 5477 §8.2); 305 alone is not
+// the rate but how many packets in a row are taken.
+func (s *selector) rate() sampling {
+	kind := flowv1.SamplingKind_SAMPLING_KIND_PACKET
+	if s.flows {
+		kind = flowv1.SamplingKind_SAMPLING_KIND_FLOW
+	}
+	switch {
+	case s.interval > 0:
+		return oneIn(s.interval, kind)
+	case s.flowInterval > 0:
+		return oneIn(ratio(s.flowInterval, s.flowSpace), flowv1.SamplingKind_SAMPLING_KIND_FLOW)
+	case s.packetInterval > 0:
+		return oneIn(ratio(s.packetInterval, s.packetSpace), kind)
+	case s.size > 0 && s.population >= s.size:
+		return oneIn((s.population+s.size/2)/s.size, kind)
+	case s.probability > 0 && s.probability <= 1:
+		return oneIn(uint64(1/s.probability+.5), kind)
+	}
+	return sampling{}
+}
+
+// ratio is (taken + left out) / taken, rounded.
+func ratio(taken, left uint64) uint64 {
+	if left > 1<<62 || taken > 1<<62 {
+		return 0
+	}
+	return (taken + left + taken/2) / taken
+}
+
+// samplers is what the options of one observation domain said of sampling: by
+// sampler or selector id, by interface, and for all.
+type samplers struct {
+	byID        map[uint64]sampling
+	byInterface map[uint64]sampling
+	all         sampling
+}
+
+// learn stores what an options record said; an id or interface is 0 where it
+// names none. Past max entries, new ids are not learnt.
+func (s *samplers) learn(got sampling, id, ifIndex uint64, max int) {
+	put := func(m *map[uint64]sampling, k uint64) {
+		if *m == nil {
+			*m = map[uint64]sampling{}
+		}
+		if _, ok := (*m)[k]; ok || len(*m) < max {
+			(*m)[k] = got
+		}
+	}
+	switch {
+	case id != 0:
+		put(&s.byID, id)
+	case ifIndex != 0:
+		put(&s.byInterface, ifIndex)
+	default:
+		s.all = got
+	}
+}
+
+// find tells the sampling of a record by its sampler's id and its interface: the
+// sampler's own, the interface's, the domain's.
+func (s *samplers) find(id uint64, ifIndex uint32) sampling {
+	if id != 0 && s.byID != nil {
+		if got, ok := s.byID[id]; ok {
+			return got
+		}
+	}
+	if s.byInterface != nil {
+		if got, ok := s.byInterface[uint64(ifIndex)]; ok {
+			return got
+		}
+	}
+	return s.all
+}
+
+// samplingOf decides what a record was sampled by: the record's own word, then
+// the options', then the header's, then the configuration's; or the
+// configuration's before all, where it is forced.
+func (m *message) samplingOf(inRecord sampling, id uint64, ifIndex uint32) sampling {
+	if m.exp.forced.rate != 0 {
+		return m.exp.forced
+	}
+	if inRecord.rate != 0 {
+		return inRecord
+	}
+	if got := m.dom.samplers.find(id, ifIndex); got.rate != 0 {
+		return got
+	}
+	if m.headerSampling.rate != 0 {
+		return m.headerSampling
+	}
+	return m.exp.configured
+}

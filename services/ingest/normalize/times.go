@@ -1,0 +1,111 @@
+package normalize
+
+import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+
+// stamp works out when a flow was, from what its record says and the message it
+// came in, and how far that can be trusted.
+func (n *Normalizer) stamp(m *message, p *plan, f *flowv1.Flow, s *scratch) {
+	quality := flowv1.TimeQuality_TIME_QUALITY_ABSOLUTE
+	worse := func(q flowv1.TimeQuality) {
+		if q > quality {
+			quality = q
+		}
+	}
+	start, end := f.TimeFlowStartNs, f.TimeFlowEndNs
+	if p.start == timeUptime || p.end == timeUptime {
+		base, q := m.uptimeBase(s)
+		worse(q)
+		if p.start == timeUptime {
+			start = m.uptimeNs(base, s.startUptime)
+		}
+		if p.end == timeUptime {
+			end = m.uptimeNs(base, s.endUptime)
+		}
+	}
+	if p.start == timeDelta {
+		start = before(m.exportNs, s.startDelta*1000)
+	}
+	if p.end == timeDelta {
+		end = before(m.exportNs, s.endDelta*1000)
+	}
+	switch {
+	case p.start != timeNone && p.end != timeNone:
+	case p.start != timeNone && p.durationInside:
+		end = start + s.durationNs
+	case p.end != timeNone && p.durationInside:
+		start = before(end, s.durationNs)
+	case p.start != timeNone:
+		end = max(start, s.observedNs)
+	case p.end != timeNone:
+		start = end
+	case p.observation:
+		end = s.observedNs
+		start = before(end, s.durationNs)
+	case m.exportNs != 0:
+		worse(flowv1.TimeQuality_TIME_QUALITY_EXPORT_ONLY)
+		end = m.exportNs
+		start = before(end, s.durationNs)
+	default:
+		worse(flowv1.TimeQuality_TIME_QUALITY_RECEIVED_ONLY)
+		end = m.receivedNs
+		start = before(end, s.durationNs)
+	}
+	f.TimeFlowStartNs, f.TimeFlowEndNs, f.TimeQuality = start, end, quality
+	n.suspect(m, f)
+}
+
+// suspect flags times that cannot be right: an end before the start (which are
+// then exchanged), a start in the future of the reception, an end so long ago
+// that the exporter would have reported it earlier. Such flows are kept.
+func (n *Normalizer) suspect(m *message, f *flowv1.Flow) {
+	if f.TimeFlowEndNs < f.TimeFlowStartNs {
+		f.TimeFlowStartNs, f.TimeFlowEndNs = f.TimeFlowEndNs, f.TimeFlowStartNs
+		f.TimeSuspect = true
+	}
+	active, inactive := m.timeouts()
+	if active == 0 {
+		active = n.activeMs
+	}
+	if inactive == 0 {
+		inactive = n.inactiveMs
+	}
+	patience := n.oldNs + (uint64(active)+uint64(inactive))*nsPerMs
+	if f.TimeFlowStartNs > m.receivedNs+n.futureNs || f.TimeFlowEndNs+patience < m.receivedNs {
+		f.TimeSuspect = true
+	}
+}
+
+// uptimeBase is the time, in milliseconds since the epoch, to which the uptimes
+// of a record count: that of the header's uptime where it has one, else of boot.
+func (m *message) uptimeBase(s *scratch) (base int64, q flowv1.TimeQuality) {
+	if m.hasUptime {
+		return m.bootMs + int64(m.uptime), flowv1.TimeQuality_TIME_QUALITY_UPTIME
+	}
+	init := s.systemInit
+	if init == 0 {
+		init = m.dom.systemInit
+	}
+	if init != 0 {
+		return int64(min(init, maxMs)), flowv1.TimeQuality_TIME_QUALITY_UPTIME
+	}
+	if !m.dom.inferred.set {
+		m.dom.inferred.observe(m.exportMs(), s.endUptime)
+	}
+	return m.dom.inferred.ms, flowv1.TimeQuality_TIME_QUALITY_INFERRED
+}
+
+// uptimeNs turns an uptime of a record into nanoseconds since the epoch.
+func (m *message) uptimeNs(base int64, at uint32) uint64 {
+	if m.hasUptime {
+		return msToNs(base - sinceEvent(m.uptime, at))
+	}
+	ms := base + int64(at)
+	// Uptimes of 32 bits wrap every 49.7 days: the last round before the export.
+	if rounds := (m.exportMs() + 60_000 - ms) >> 32; rounds > 0 {
+		ms += rounds << 32
+	}
+	return msToNs(ms)
+}
+
+// before is ns less d, but not before the epoch.
+func before(ns, d uint64) uint64 { return ns - min(ns, d) }

@@ -1,0 +1,96 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// tuneSocket asks for a receive buffer and for the kernel's count of what it
+// dropped. It returns the buffer that the kernel granted.
+func tuneSocket(conn *net.UDPConn, want int) (granted int, err error) {
+	err = control(conn, func(fd int) error {
+		// The forced way needs CAP_NET_ADMIN and goes beyond net.core.rmem_max.
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, want) != nil {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, want); err != nil {
+				return os.NewSyscallError("setsockopt SO_RCVBUF", err)
+			}
+		}
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
+			return os.NewSyscallError("setsockopt SO_RXQ_OVFL", err)
+		}
+		granted, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+		granted /= 2 // Linux answers twice what it was asked for, for its own bookkeeping
+		return os.NewSyscallError("getsockopt SO_RCVBUF", err)
+	})
+	return granted, err
+}
+
+// ancillaryBytes is room for the count of drops.
+var ancillaryBytes = unix.CmsgSpace(4)
+
+// kernelDrops reads the socket's running count of drops from a datagram's
+// ancillary data. The kernel sends none before the first drop.
+func kernelDrops(ancillary []byte) (drops uint32, ok bool) {
+	for len(ancillary) >= unix.CmsgLen(4) {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(ancillary)
+		if err != nil {
+			return 0, false
+		}
+		if header.Level == unix.SOL_SOCKET && header.Type == unix.SO_RXQ_OVFL && len(data) >= 4 {
+			return binary.NativeEndian.Uint32(data), true
+		}
+		ancillary = rest
+	}
+	return 0, false
+}
+
+// drainSocket reads what the kernel holds already, without waiting for more,
+// even after the read deadline. At most limit bytes are read: a stop must not
+// last as long as somebody goes on sending.
+func drainSocket(conn *net.UDPConn, buffer []byte, limit int, each func(from netip.AddrPort, payload []byte)) error {
+	return control(conn, func(fd int) error {
+		for limit > 0 {
+			n, from, err := unix.Recvfrom(fd, buffer, unix.MSG_DONTWAIT)
+			switch err {
+			case nil:
+				limit -= n + 1
+				each(addrPort(from), buffer[:n])
+			case unix.EINTR:
+			case unix.EAGAIN:
+				return nil
+			default:
+				return os.NewSyscallError("recvfrom", err)
+			}
+		}
+		return nil
+	})
+}
+
+func control(conn *net.UDPConn, f func(fd int) error) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("cannot reach the socket: %w", err)
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = f(int(fd)) }); err != nil {
+		return fmt.Errorf("cannot reach the socket: %w", err)
+	}
+	return inner
+}
+
+func addrPort(s unix.Sockaddr) netip.AddrPort {
+	switch s := s.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(s.Addr), uint16(s.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(s.Addr), uint16(s.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,42 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/flowledger/flowledger/services/internal/embedded/cache"
+)
+
+// cachedEngine returns the path of libchdb in the cache folder.
+func cachedEngine(ctx context.Context, cfg LedgerConfig) (string, error) {
+	a, err := artifactFor(runtime.GOOS, runtime.GOARCH)
+	if err != nil {
+		return "", err
+	}
+	return a.cached(ctx, cfg.CacheDir, cfg.Log)
+}
+
+// cached returns the path of the package's library in the cache folder,
+// fetching it first where it is missing. Any number of processes may call it at
+// once: one fetches, the others wait.
+func (a artifact) cached(ctx context.Context, dir string, log io.Writer) (string, error) {
+	root, err := cache.Dir(dir)
+	if err != nil {
+		return "", err
+	}
+	folder, err := cache.Ensure(ctx, root, a.folder(), log, func(ctx context.Context, tmp string) error {
+		return fetchPackage(ctx, a, tmp, log)
+	})
+	if err != nil {
+		return "", fmt.Errorf("cannot prepare the embedded ClickHouse engine: %w", err)
+	}
+	library := filepath.Join(folder, filepath.Base(a.library))
+	if _, err := os.Stat(library); err != nil {
+		return "", fmt.Errorf("the cached engine is incomplete (delete %s and try again): %w", folder, err)
+	}
+	return library, nil
+}

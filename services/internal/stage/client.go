@@ -1,0 +1,131 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// dialFunc makes connections.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// compressions by the names of the configuration.
+var compressions = map[string]kafka.Compression{
+	"none":   0,
+	"gzip":   kafka.Gzip,
+	"snappy": kafka.Snappy,
+	"lz4":    kafka.Lz4,
+	"zstd":   kafka.Zstd,
+}
+
+const (
+	dialTimeout = 5 * time.Second
+	// requestTimeout bounds every request; half of it is what the broker may take.
+	requestTimeout = 10 * time.Second
+	// metadataTTL bounds how long a moved partition or a new topic goes unnoticed.
+	metadataTTL = 3 * time.Second
+)
+
+// client talks to the brokers. Close gives its connections back.
+type client struct {
+	kafka.Client
+	transport   *kafka.Transport
+	compression kafka.Compression
+	cancel      context.CancelFunc
+}
+
+func (c *Config) client() *client {
+	ctx, cancel := context.WithCancel(context.Background())
+	t := &kafka.Transport{Dial: c.dialer(), DialTimeout: dialTimeout, ClientID: "flowledger", MetadataTTL: metadataTTL, Context: ctx}
+	return &client{
+		Client:      kafka.Client{Addr: kafka.TCP(c.Brokers...), Timeout: requestTimeout, Transport: t},
+		transport:   t,
+		compression: compressions[c.Compression],
+		cancel:      cancel,
+	}
+}
+
+func (c *Config) dialer() dialFunc {
+	if c.dial != nil {
+		return c.dial
+	}
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext
+}
+
+func (c *client) close() {
+	c.transport.CloseIdleConnections()
+	c.cancel()
+}
+
+// partitionCounts asks for the partitions of topics; a topic that is not there
+// has none.
+func (c *client) partitionCounts(ctx context.Context, topics []string) (map[string]int, error) {
+	res, err := c.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask %s for topics: %w", c.Addr, err)
+	}
+	counts := map[string]int{}
+	for _, t := range res.Topics {
+		if t.Error == nil {
+			counts[t.Name] = len(t.Partitions)
+		}
+	}
+	return counts, nil
+}
+
+// leaderPatience is for how long a partition may be without a leader: topics are
+// created, and brokers restarted, under our eyes.
+const leaderPatience = 10 * time.Second
+
+// offsets are the first offset of a partition and the one behind its last
+// message. It asks again while the broker says that things will be well soon.
+func (c *client) offsets(ctx context.Context, topic string, partition int) (first, end int64, err error) {
+	deadline := time.Now().Add(leaderPatience)
+	for attempt := 0; ; attempt++ {
+		first, end, err = c.askOffsets(ctx, topic, partition)
+		var k kafka.Error
+		if err == nil || !errors.As(err, &k) || !k.Temporary() || time.Now().After(deadline) {
+			return first, end, err
+		}
+		if e := backoff(ctx, attempt); e != nil {
+			return 0, 0, errors.Join(err, e)
+		}
+	}
+}
+
+func (c *client) askOffsets(ctx context.Context, topic string, partition int) (first, end int64, err error) {
+	res, err := c.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Topics: map[string][]kafka.OffsetRequest{topic: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)}},
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("cannot ask for the offsets of %s/%d: %w", topic, partition, err)
+	}
+	for _, p := range res.Topics[topic] {
+		if p.Partition != partition {
+			continue
+		}
+		if p.Error != nil {
+			return 0, 0, fmt.Errorf("cannot ask for the offsets of %s/%d: %w", topic, partition, p.Error)
+		}
+		return p.FirstOffset, p.LastOffset, nil
+	}
+	return 0, 0, fmt.Errorf("cannot ask for the offsets of %s/%d: the broker does not name it", topic, partition)
+}
+
+// backoff waits before the next attempt: 50 ms, doubling to 2 s. It returns the
+// context's error if that ends first.
+func backoff(ctx context.Context, attempt int) error {
+	d := min(2*time.Second, 50*time.Millisecond<<min(attempt, 6))
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

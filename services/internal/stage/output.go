@@ -1,0 +1,137 @@
+package stage
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/flowledger/flowledger/services/internal/flow"
+)
+
+// Output collects what a core says during one tick, per output topic and
+// partition, in the order in which it is said: that order numbers the records.
+type Output struct {
+	topics [][]partitionOutput // [output index][partition]
+	// maxBytes cuts batches.
+	maxBytes int
+}
+
+// partitionOutput is what goes to one partition of one topic in the open tick.
+type partitionOutput struct {
+	// batches are the delimited records, cut where a message gets too large.
+	batches []outBatch
+}
+
+type outBatch struct {
+	key   []byte
+	value []byte
+	count int
+	plain bool
+	// fields are headers of the caller's.
+	fields []field
+}
+
+// maxBatchBytes bounds a Kafka message; brokers refuse values above 1 MiB by default.
+const maxBatchBytes = 512 << 10
+
+// NewOutput makes an output for topics with the given numbers of partitions.
+func NewOutput(partitions ...int) *Output {
+	o := &Output{topics: make([][]partitionOutput, len(partitions)), maxBytes: maxBatchBytes}
+	for i, n := range partitions {
+		o.topics[i] = make([]partitionOutput, n)
+	}
+	return o
+}
+
+// Partitions is the number of partitions of an output topic.
+func (o *Output) Partitions(topic int) int { return len(o.topics[topic]) }
+
+// Append adds a record to the open batch of a partition.
+func (o *Output) Append(topic, partition int, m flow.Message) {
+	p := &o.topics[topic][partition]
+	if n := len(p.batches); n == 0 || p.batches[n-1].plain || len(p.batches[n-1].value)+m.SizeVT() > o.maxBytes {
+		p.batches = append(p.batches, outBatch{value: getBuffer()})
+	}
+	b := &p.batches[len(p.batches)-1]
+	b.value = flow.AppendDelimited(b.value, m)
+	b.count++
+}
+
+// AppendMessage adds a record that is a Kafka message of its own: an alert. Key
+// and value are the output's from now on.
+func (o *Output) AppendMessage(topic, partition int, key, value []byte) {
+	p := &o.topics[topic][partition]
+	p.batches = append(p.batches, outBatch{key: key, value: value, count: 1, plain: true})
+}
+
+// attach gives headers to the message that was said last.
+func (o *Output) attach(topic, partition int, headers []Header) {
+	batches := o.topics[topic][partition].batches
+	b := &batches[len(batches)-1]
+	for _, h := range headers {
+		b.fields = append(b.fields, field{h.Key, []byte(h.Value)})
+	}
+}
+
+// Each calls f for every message said so far: by topic, partition, and in the
+// order said. Count is the number of records in value.
+func (o *Output) Each(f func(topic, partition int, key, value []byte, count int)) {
+	for t := range o.topics {
+		for p := range o.topics[t] {
+			for _, b := range o.topics[t][p].batches {
+				f(t, p, b.key, b.value, b.count)
+			}
+		}
+	}
+}
+
+// Reset forgets what was said; its batches are used again.
+func (o *Output) Reset() {
+	o.take(func(_, _ int, b *outBatch, _ bool) {
+		if !b.plain {
+			putBuffer(b.value)
+		}
+	})
+}
+
+// take hands over every batch with its buffer and leaves the output empty. last
+// tells the last batch of a partition.
+func (o *Output) take(f func(topic, partition int, b *outBatch, last bool)) {
+	for t := range o.topics {
+		for p := range o.topics[t] {
+			batches := o.topics[t][p].batches
+			for i := range batches {
+				f(t, p, &batches[i], i == len(batches)-1)
+			}
+			clear(batches)
+			o.topics[t][p].batches = batches[:0]
+		}
+	}
+}
+
+// only panics if anything was said to another partition than p.
+func (o *Output) only(topic, p int) {
+	for q := range o.topics[topic] {
+		if q != p && len(o.topics[topic][q].batches) > 0 {
+			panic(fmt.Sprintf("BUG: output %d is aligned, but partition %d wrote to partition %d", topic, p, q))
+		}
+	}
+}
+
+// buffers are batches that have been written, to be filled again.
+var buffers sync.Pool
+
+// keepBuffer bounds what a pooled buffer may hold on to.
+const keepBuffer = 2 * maxBatchBytes
+
+func getBuffer() []byte {
+	if b, ok := buffers.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func putBuffer(b []byte) {
+	if cap(b) > 0 && cap(b) <= keepBuffer {
+		buffers.Put(&b)
+	}
+}

@@ -1,0 +1,87 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Peek looks into topics for people and tools: it joins no group, keeps no
+// position and checks no sequences.
+type Peek struct {
+	cfg    Config
+	client *client
+}
+
+// NewPeek makes a Peek. Close it when done.
+func NewPeek(cfg Config) *Peek { return &Peek{cfg: cfg, client: cfg.client()} }
+
+// Close gives the connections back.
+func (p *Peek) Close() { p.client.close() }
+
+// Partitions is the number of partitions that a topic of the catalogue has on
+// the brokers, 0 where it is not there.
+func (p *Peek) Partitions(ctx context.Context, topic string) (int, error) {
+	name := p.cfg.Topic(topic)
+	counts, err := p.client.partitionCounts(ctx, []string{name})
+	return counts[name], err
+}
+
+// Offsets are the first offset of a partition and the one behind its last message.
+func (p *Peek) Offsets(ctx context.Context, topic string, partition int) (first, end int64, err error) {
+	return p.client.offsets(ctx, p.cfg.Topic(topic), partition)
+}
+
+// Read calls f with the messages of a partition from an offset on, as far as one
+// answer of the broker goes; it waits for the first up to the given time. It
+// returns the offset to go on from. A message without our headers comes with its
+// value alone. The message is f's during the call.
+func (p *Peek) Read(ctx context.Context, topic string, partition int, from int64, wait time.Duration, f func(*Message) error) (next int64, err error) {
+	entry, _ := TopicNamed(topic)
+	reader := fetcher{client: p.client, topic: p.cfg.Topic(topic), partition: partition, plain: entry.Plain, next: from}
+	chunk, err := reader.peek(ctx, wait)
+	if err != nil {
+		return from, err
+	}
+	for i := range chunk.messages {
+		if err := f(chunk.messages[i].exported(topic, partition)); err != nil {
+			return chunk.messages[i].offset + 1, err
+		}
+	}
+	return reader.next, nil
+}
+
+// peek is fetch with a wait of its own, for one who reads several partitions in turn.
+func (f *fetcher) peek(ctx context.Context, wait time.Duration) (c chunk, err error) {
+	res, err := f.client.Fetch(ctx, &kafka.FetchRequest{
+		Topic: f.topic, Partition: f.partition, Offset: f.next, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
+	})
+	switch {
+	case err != nil:
+		return c, fmt.Errorf("cannot read %s/%d: %w", f.topic, f.partition, err)
+	case errors.Is(res.Error, kafka.OffsetOutOfRange):
+		return f.outOfRange(ctx)
+	case res.Error != nil:
+		return c, fmt.Errorf("cannot read %s/%d at offset %d: %w", f.topic, f.partition, f.next, res.Error)
+	}
+	if err := f.read(res.Records, &c); err != nil && len(c.messages) == 0 {
+		return c, fmt.Errorf("cannot read %s/%d at offset %d: %w", f.topic, f.partition, f.next, err)
+	}
+	return c, nil
+}
+
+// exported is the message as others see it.
+func (m *message) exported(topic string, partition int) *Message {
+	out := &Message{
+		Topic: topic, Partition: partition, Offset: m.offset, Time: m.time,
+		Source: m.source, Seq: m.seq, Tick: m.tick, TickEnd: m.end, Bye: m.bye,
+		Headers: make(map[string]string, len(m.fields)), Key: m.key, Value: m.value, Count: m.count,
+	}
+	for _, f := range m.fields {
+		out.Headers[f.key] = string(f.value)
+	}
+	return out
+}

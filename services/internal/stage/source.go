@@ -1,0 +1,299 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+)
+
+// Errors of a Source.
+var (
+	// ErrQueueFull says that Kafka does not take records as fast as they come; the
+	// record was not taken, and is the caller's to count.
+	ErrQueueFull = errors.New("the queue to Kafka is full")
+	// ErrClosed says that the source has said goodbye.
+	ErrClosed = errors.New("the source is closed")
+)
+
+// SourceOptions are what sources differ in.
+type SourceOptions struct {
+	// Block makes Append and AppendMessage wait while the queue is full, instead
+	// of refusing.
+	Block bool
+}
+
+// Source writes records that come from outside (ingest, flowctl publish) as the
+// source of one timeline: numbered, in ticks, in order.
+//
+//	Append … Append ─▶ EndTick(t) ─▶ numbered batches of tick t, marks where nothing was said ─▶ lanes
+//
+// It is safe for concurrent use; records that are appended while EndTick runs
+// belong to the one tick or the other.
+type Source struct {
+	cfg   Config
+	name  string
+	block bool
+
+	client *client
+	writer *writer
+	m      *metrics
+	clock  clock
+
+	mu     sync.Mutex
+	out    *Output
+	open   int64 // bytes in out
+	seqs   [][]int64
+	plain  []bool // topics of plain messages get no marks
+	tick   eventtime.Tick
+	closed bool
+	// stopped is closed when Run has ended: nobody writes any more.
+	stopped chan struct{}
+	// bye is closed when the last word is queued.
+	bye    chan struct{}
+	byeAt  []int64
+	runErr error
+}
+
+// NewSource makes a source. The name must be new for every start, since its
+// numbers begin at 0: ingest/<boot id>. Topics are named as in the catalogue;
+// Append speaks of them by their index. Run must be running for anything to be written.
+func NewSource(cfg Config, name string, topics []string, opts SourceOptions, reg prometheus.Registerer, log *slog.Logger) (*Source, error) {
+	plan := writerPlan{source: name}
+	var counts []int
+	var plain []bool
+	for _, t := range topics {
+		n := cfg.PartitionsOf(t)
+		if n == 0 {
+			return nil, fmt.Errorf("cannot write to topic %q: it is not in the catalogue", t)
+		}
+		counts = append(counts, n)
+		entry, _ := TopicNamed(t)
+		plain = append(plain, entry.Plain)
+		plan.topics = append(plan.topics, writerTopic{name: cfg.Topic(t), partitions: n, only: -1})
+	}
+	s := &Source{cfg: cfg, name: name, block: opts.Block, client: cfg.client(), m: newMetrics(reg, "source"),
+		out: NewOutput(counts...), plain: plain, tick: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
+	for _, n := range counts {
+		s.seqs = append(s.seqs, make([]int64, n))
+	}
+	s.writer = newWriter(s.client, plan, int64(cfg.QueueBytes), s.m, log)
+	s.writer.heard = func(a ack) { s.clock.add(a, s.m) }
+	return s, nil
+}
+
+// Partitions is the number of partitions of a topic, by index.
+func (s *Source) Partitions(topic int) int { return s.out.Partitions(topic) }
+
+// Append adds a record to the open tick. The errors are ErrQueueFull (only if the
+// source does not block) and ErrClosed, or why Run has ended.
+func (s *Source) Append(topic, partition int, m flow.Message) error {
+	return s.append(m.SizeVT()+2, func() { s.out.Append(topic, partition, m) })
+}
+
+// AppendMessage adds a record that is a message of its own (a dead letter), with
+// headers that say what it is. Key and value are the source's from now on.
+func (s *Source) AppendMessage(topic, partition int, key, value []byte, headers ...Header) error {
+	return s.append(len(key)+len(value), func() {
+		s.out.AppendMessage(topic, partition, key, value)
+		s.out.attach(topic, partition, headers)
+	})
+}
+
+// Header is a message header of the caller's.
+type Header struct{ Key, Value string }
+
+func (s *Source) append(size int, add func()) error {
+	for {
+		s.mu.Lock()
+		err, changed := s.room()
+		if err == nil {
+			add()
+			s.open += int64(size)
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+		if !errors.Is(err, ErrQueueFull) {
+			return err
+		}
+		if !s.block {
+			s.m.dropped.Inc()
+			return err
+		}
+		select {
+		case <-changed:
+		case <-s.stopped:
+		}
+	}
+}
+
+// room tells why no record can be taken, and what to wait for.
+func (s *Source) room() (error, <-chan struct{}) {
+	if s.closed {
+		return ErrClosed, nil
+	}
+	select {
+	case <-s.stopped:
+		return s.ended(), nil
+	default:
+	}
+	full, changed := s.writer.full()
+	// The open tick counts too, but a blocking source must be let to end its tick.
+	if full || !s.block && s.writer.would(s.open) {
+		return ErrQueueFull, changed
+	}
+	return nil, nil
+}
+
+func (s *Source) ended() error {
+	if s.runErr != nil {
+		return s.runErr
+	}
+	return ErrClosed
+}
+
+// EndTick seals the open tick: its records are numbered and queued, every
+// partition of every topic that got none is told of the tick. Ticks must rise;
+// one that does not is a mistake of the caller. It does not wait, and takes the
+// tick however full the queue is.
+func (s *Source) EndTick(tick eventtime.Tick) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if tick <= s.tick {
+		return fmt.Errorf("BUG: tick %d does not come after tick %d", tick, s.tick)
+	}
+	s.seal(tick, "")
+	return nil
+}
+
+// seal queues the open tick. Topics of plain messages (dead letters) get no marks:
+// nobody waits for them.
+func (s *Source) seal(tick eventtime.Tick, bye string) {
+	s.tick, s.open = tick, 0
+	said := make([][]bool, len(s.seqs))
+	for t := range s.seqs {
+		said[t] = make([]bool, len(s.seqs[t]))
+	}
+	s.out.take(func(t, p int, b *outBatch, last bool) {
+		m := outgoing{header: header{seq: s.seqs[t][p], tick: tick, end: last}, key: b.key, value: b.value,
+			count: b.count, fields: b.fields, pooled: !b.plain}
+		if last {
+			said[t][p] = true
+			if !s.plain[t] {
+				m.bye = bye
+			}
+		}
+		s.seqs[t][p] += int64(b.count)
+		s.writer.put(t, p, m)
+	})
+	for t := range said {
+		for p, done := range said[t] {
+			if !done && !s.plain[t] {
+				m := mark(s.seqs[t][p], tick)
+				m.bye = bye
+				s.writer.put(t, p, m)
+			}
+		}
+	}
+}
+
+// Close says goodbye on every partition (ByeStop or ByeEndOfInput), with what the
+// open tick holds, and waits until Kafka has everything or the context ends. Run
+// returns then.
+func (s *Source) Close(ctx context.Context, bye string) error {
+	if err := s.sayBye(bye); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("cannot say goodbye to Kafka: %w", ctx.Err())
+	case <-s.stopped:
+		return s.runErr
+	}
+}
+
+func (s *Source) sayBye(bye string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.closed = true
+	tick := s.tick
+	if s.open > 0 || tick == beforeAll {
+		tick = max(tick+1, 1)
+	}
+	s.seal(tick, bye)
+	s.byeAt = s.writer.positions()
+	close(s.bye)
+	return nil
+}
+
+// Run writes what is queued until Close has been said and written, or the context
+// ends. It first waits for the topics to be there with the right partitions.
+func (s *Source) Run(ctx context.Context) (err error) {
+	defer func() {
+		s.mu.Lock()
+		s.runErr = err
+		s.mu.Unlock()
+		close(s.stopped)
+		s.client.close()
+	}()
+	if err := s.check(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ctx.Done():
+		case <-s.bye:
+			if s.writer.reached(ctx, s.byeAt) == nil {
+				cancel()
+			}
+		}
+	}()
+	err = s.writer.run(ctx)
+	cancel()
+	<-done
+	return err
+}
+
+func (s *Source) check(ctx context.Context) error {
+	var names []string
+	for _, lanes := range s.writer.lanes {
+		names = append(names, lanes[0].topic)
+	}
+	return awaitTopics(ctx, s.client, &s.cfg, names)
+}
+
+// ClockOffset is the broker's clock minus ours, by its answers of the last
+// requests, the quickest of which tells best. ok is false until an answer tells
+// the time: the embedded broker's never does.
+func (s *Source) ClockOffset() (offset time.Duration, ok bool) { return s.clock.offset() }
+
+// QueuedBytes is how much waits to be acknowledged.
+func (s *Source) QueuedBytes() int64 {
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
+	return s.writer.queued
+}
+
+// Connected tells whether Kafka answered lately: after the given time.
+func (s *Source) Connected(since time.Time) bool { return s.clock.answeredAfter(since) }

@@ -1,0 +1,106 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestSourceRefusesWhenTheQueueIsFull(t *testing.T) {
+	cfg := newBroker(t)
+	ensure(t, cfg)
+	net := &network{}
+	cfg.dial = net.dial
+	cfg.QueueBytes = 1 << 20
+	src, err := NewSource(cfg, "ingest/test", []string{FlowsDead}, SourceOptions{}, nil, testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- src.Run(ctx) }()
+	net.kill()
+	letter := make([]byte, 64<<10)
+	taken := 0
+	for ; taken < 100 && err == nil; taken++ {
+		err = src.AppendMessage(0, 0, nil, letter, Header{"reason", "no_template"})
+	}
+	if !errors.Is(err, ErrQueueFull) || taken < 10 || taken > 20 {
+		t.Errorf("after %d letters of 64 KiB: %v", taken, err)
+	}
+	if err := src.EndTick(7); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := src.AppendMessage(0, 0, nil, letter); !errors.Is(err, ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestSourceSaysGoodbyeEverywhere(t *testing.T) {
+	cfg := newBroker(t)
+	ensure(t, cfg)
+	src, err := NewSource(cfg, "ingest/test", []string{FlowsRaw, FlowsDead}, SourceOptions{}, nil, testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- src.Run(ctx) }()
+	if err := src.AppendMessage(1, 0, []byte("key"), []byte("letter"), Header{"reason", "no_template"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := src.EndTick(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Close(ctx, ByeStop); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	logs := readLogs(t, cfg, FlowsRaw, FlowsDead)
+	if got := logs[FlowsDead][0]; len(got) != 1 || string(got[0].key) != "key" || string(got[0].value) != "letter" {
+		t.Errorf("dead letters: %q", got)
+	}
+	for p, log := range logs[FlowsRaw] {
+		last := message{fields: log[len(log)-1].fields}
+		if err := last.parse(false); err != nil || last.bye != ByeStop || last.tick != 7 || !last.end || last.seq != 0 {
+			t.Errorf("flows.raw/%d ends with %+v, %v", p, last.header, err)
+		}
+	}
+}
+
+func TestClockBelievesTheQuickestAnswer(t *testing.T) {
+	m := newMetrics(nil, "test")
+	var c clock
+	if _, ok := c.offset(); ok {
+		t.Error("an offset is known before there was an answer")
+	}
+	start := time.Unix(1700000000, 0)
+	add := func(sentAfter, trip, ahead time.Duration) {
+		sent := start.Add(sentAfter)
+		c.add(ack{sent: sent, answered: sent.Add(trip), at: sent.Add(trip/2 + ahead)}, m)
+	}
+	c.add(ack{sent: start, answered: start}, m) // an answer without a time
+	add(time.Second, 300*time.Millisecond, 9*time.Second)
+	add(2*time.Second, 2*time.Millisecond, 5*time.Second)
+	add(3*time.Second, 100*time.Millisecond, 7*time.Second)
+	if got, ok := c.offset(); !ok || got != 5*time.Second {
+		t.Errorf("got %v, %v, want the offset of the quickest answer", got, ok)
+	}
+	for i := range 16 {
+		add(time.Duration(4+i)*time.Second, 50*time.Millisecond, -time.Second)
+	}
+	if got, _ := c.offset(); got != -time.Second {
+		t.Errorf("got %v: answers of long ago must not count", got)
+	}
+	if !c.answeredAfter(start) || c.answeredAfter(start.Add(time.Hour)) {
+		t.Error("the time of the last answer is wrong")
+	}
+}

@@ -1,0 +1,221 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/segmentio/kafka-go"
+)
+
+// stateLog keeps the snapshots of one partition of a stage in a partition of its
+// own: chunks, then a manifest that makes them count. Several owners may write at
+// the same time; each snapshot has its own id.
+type stateLog struct {
+	client    *client
+	topic     string // full name
+	partition int
+	log       *slog.Logger
+}
+
+// manifest is the last message of a snapshot.
+type manifest struct {
+	Version   int    `json:"version"`
+	Stage     string `json:"stage"`
+	Partition int    `json:"partition"`
+	Epoch     int    `json:"epoch"`
+	Chunks    int    `json:"chunks"`
+	// Size is in bytes, uncompressed; CRC is CRC-32C over the compressed bytes.
+	Size int64  `json:"size"`
+	CRC  uint32 `json:"crc"`
+	// FirstOffset is where its first chunk lies.
+	FirstOffset int64 `json:"first_offset"`
+	// Inputs are the offsets to go on from, by topic/partition: for people.
+	Inputs map[string]int64 `json:"inputs"`
+}
+
+const (
+	stateVersion   = 1
+	stateChunk     = 900_000
+	headerSnapshot = "snapshot"
+	headerChunk    = "chunk"
+	headerManifest = "manifest"
+	// maxSnapshot bounds what a snapshot may unpack to.
+	maxSnapshot = 16 << 30
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// write stores a snapshot and returns its compressed size. It repeats every
+// request until the broker has it or the context ends.
+func (s *stateLog) write(ctx context.Context, m manifest, data []byte) (int, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return 0, fmt.Errorf("cannot compress a snapshot: %w", err)
+	}
+	packed := enc.EncodeAll(data, nil)
+	id := strconv.FormatUint(rand.Uint64(), 16)
+	m.Version, m.Size, m.CRC = stateVersion, int64(len(data)), crc32.Checksum(packed, castagnoli)
+	for rest := packed; m.Chunks == 0 || len(rest) > 0; m.Chunks++ {
+		n := min(len(rest), stateChunk)
+		offset, err := s.append(ctx, rest[:n], headerSnapshot, id, headerChunk, strconv.Itoa(m.Chunks))
+		if err != nil {
+			return 0, err
+		}
+		if m.Chunks == 0 {
+			m.FirstOffset = offset
+		}
+		rest = rest[n:]
+	}
+	value, err := json.Marshal(m)
+	if err != nil {
+		return 0, fmt.Errorf("cannot write a snapshot's manifest: %w", err)
+	}
+	_, err = s.append(ctx, value, headerSnapshot, id, headerManifest, "1")
+	return len(packed), err
+}
+
+// append writes one message and returns its offset.
+func (s *stateLog) append(ctx context.Context, value []byte, headers ...string) (int64, error) {
+	for attempt := 0; ; attempt++ {
+		r := kafka.Record{Value: kafka.NewBytes(value)}
+		for i := 0; i < len(headers); i += 2 {
+			r.Headers = append(r.Headers, kafka.Header{Key: headers[i], Value: []byte(headers[i+1])})
+		}
+		res, err := s.client.produce(ctx, s.topic, s.partition, []kafka.Record{r})
+		if err == nil {
+			return res.BaseOffset, nil
+		}
+		if attempt%10 == 3 {
+			s.log.Warn("cannot store a snapshot, still trying", "topic", s.topic, "partition", s.partition, "attempt", attempt+1, "error", err)
+		}
+		if e := backoff(ctx, attempt); e != nil {
+			return 0, fmt.Errorf("cannot store a snapshot in %s/%d: %w", s.topic, s.partition, errors.Join(e, err))
+		}
+	}
+}
+
+// newest finds the last snapshot that is complete, looking back from the end of
+// the log. Without one it returns nil data.
+func (s *stateLog) newest(ctx context.Context) (manifest, []byte, error) {
+	first, end, err := s.client.offsets(ctx, s.topic, s.partition)
+	if err != nil {
+		return manifest{}, nil, err
+	}
+	for hi, window := end, int64(4); hi > first; window *= 2 {
+		lo := max(first, hi-window)
+		found, err := s.manifests(ctx, lo, hi)
+		if err != nil {
+			return manifest{}, nil, err
+		}
+		for i := len(found) - 1; i >= 0; i-- {
+			data, err := s.load(ctx, found[i])
+			if err == nil {
+				return found[i].manifest, data, nil
+			}
+			if ctx.Err() != nil || !errors.Is(err, errSnapshot) {
+				return manifest{}, nil, err
+			}
+			s.log.Warn("a snapshot is passed over", "topic", s.topic, "partition", s.partition, "offset", found[i].offset, "error", err)
+		}
+		hi = lo
+	}
+	return manifest{}, nil, nil
+}
+
+// located is a manifest and where it was found.
+type located struct {
+	manifest
+	id     string
+	offset int64
+}
+
+// manifests are those between two offsets, in log order.
+func (s *stateLog) manifests(ctx context.Context, lo, hi int64) (found []located, err error) {
+	err = s.scan(ctx, lo, hi, func(m *message) {
+		l := located{id: m.headerNamed(headerSnapshot), offset: m.offset}
+		if m.headerNamed(headerManifest) != "" && json.Unmarshal(m.value, &l.manifest) == nil {
+			found = append(found, l)
+		}
+	})
+	return found, err
+}
+
+// load gathers the chunks of a snapshot. Errors other than errSnapshot are the
+// broker's.
+func (s *stateLog) load(ctx context.Context, l located) ([]byte, error) {
+	if l.Version != stateVersion || l.Chunks < 1 || l.Size < 0 || l.Size > maxSnapshot || l.FirstOffset > l.offset || l.FirstOffset < 0 {
+		return nil, fmt.Errorf("%w: the manifest makes no sense", errSnapshot)
+	}
+	var packed []byte
+	chunks := 0
+	err := s.scan(ctx, l.FirstOffset, l.offset, func(m *message) {
+		// A chunk whose answer was lost is there twice.
+		if m.headerNamed(headerSnapshot) == l.id && m.headerNamed(headerChunk) == strconv.Itoa(chunks) {
+			packed = append(packed, m.value...)
+			chunks++
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if chunks != l.Chunks || crc32.Checksum(packed, castagnoli) != l.CRC {
+		return nil, fmt.Errorf("%w: %d of %d chunks are there, or their checksum is wrong", errSnapshot, chunks, l.Chunks)
+	}
+	return unpack(packed, l.Size)
+}
+
+func unpack(packed []byte, size int64) ([]byte, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSnapshot))
+	if err != nil {
+		return nil, fmt.Errorf("cannot unpack a snapshot: %w", err)
+	}
+	defer dec.Close()
+	data, err := dec.DecodeAll(packed, make([]byte, 0, min(size, 64*int64(len(packed))+1024)))
+	if err != nil || int64(len(data)) != size {
+		return nil, fmt.Errorf("%w: it does not unpack to %d bytes: %v", errSnapshot, size, err)
+	}
+	return data, nil
+}
+
+// scan visits the messages between two offsets.
+func (s *stateLog) scan(ctx context.Context, lo, hi int64, visit func(*message)) error {
+	f := fetcher{client: s.client, topic: s.topic, partition: s.partition, plain: true, next: lo}
+	for attempt := 0; f.next < hi; {
+		c, err := f.fetch(ctx)
+		if err != nil {
+			if attempt++; attempt > 5 {
+				return err
+			}
+			if e := backoff(ctx, attempt); e != nil {
+				return errors.Join(err, e)
+			}
+			continue
+		}
+		for i := range c.messages {
+			if m := &c.messages[i]; m.offset < hi {
+				visit(m)
+			}
+		}
+		if c.end < hi {
+			return nil // the end is gone
+		}
+	}
+	return nil
+}
+
+// headerNamed is a header's value, empty if it is not there.
+func (m *message) headerNamed(key string) string {
+	for _, f := range m.fields {
+		if f.key == key {
+			return string(f.value)
+		}
+	}
+	return ""
+}

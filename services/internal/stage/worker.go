@@ -1,0 +1,229 @@
+package stage
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// worker runs one partition of a stage through one generation of the group.
+//
+//	fetchers ─chunks─▶ loop: engine.accept, engine.step ─▶ lanes ─▶ Kafka
+//	                     ╰─ now and then: snapshot ─ when all before it is acknowledged ─▶ state log ─▶ group offset
+type worker struct {
+	*stageRun
+	plan   plan
+	a      assignment
+	log    *slog.Logger
+	state  *stateLog
+	engine *engine
+	writer *writer
+	// tokens let the fetchers of the inboxes go on.
+	tokens   []chan struct{}
+	withheld []int
+	// prime are offsets up to which optional inputs are read before anything is released.
+	prime map[int]int64
+	// counted is what the metrics know already.
+	counted tally
+	// since counts records since the last snapshot; changed tells whether any
+	// message came.
+	since   int64
+	changed bool
+	// storing is the snapshot that is being stored, nil if none is; giveUp ends it.
+	storing chan error
+	giveUp  context.CancelFunc
+	spare   []byte
+}
+
+type inboxChunk struct {
+	inbox int
+	chunk
+}
+
+const (
+	// fetchAhead is how many chunks of an inbox may be under way.
+	fetchAhead = 2
+	// aheadTicks and aheadBytes: an input that is this far (2 minutes) ahead of the
+	// slowest, while so much waits, is not read on.
+	aheadTicks = 240
+	aheadBytes = 64 << 20
+)
+
+// run recovers, works until the generation ends, and lets go cleanly.
+func (w *worker) run(ctx context.Context) error {
+	if err := w.recover(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	w.cfg.Health.recovered(w.a.unit)
+	w.metrics.recovered.Inc()
+	w.counted = w.engine.tally
+	w.writer = newWriter(w.client, w.writerPlan(), int64(w.cfg.QueueBytes), w.metrics, w.log)
+
+	var background sync.WaitGroup
+	writing, stopWriting := context.WithCancel(context.Background())
+	failed := make(chan error, 1)
+	background.Go(func() {
+		report(failed, w.writer.run(writing))
+	})
+	fetching, stopFetching := context.WithCancel(ctx)
+	chunks := make(chan inboxChunk)
+	w.fetch(fetching, &background, chunks, failed)
+	err := w.loop(ctx, chunks, failed)
+	stopFetching()
+	if err == nil {
+		w.release(failed)
+	}
+	w.abandon()
+	stopWriting()
+	background.Wait()
+	return err
+}
+
+func (w *worker) writerPlan() writerPlan {
+	p := writerPlan{source: sourceName(w.plan.source(), w.plan.epoch)}
+	for _, out := range w.plan.outputs {
+		t := writerTopic{name: w.cfg.Topic(out.Topic), partitions: out.partitions, only: -1}
+		if out.Aligned {
+			t.only = w.plan.partition
+		}
+		p.topics = append(p.topics, t)
+	}
+	return p
+}
+
+// fetch starts one reader per inbox.
+func (w *worker) fetch(ctx context.Context, wg *sync.WaitGroup, chunks chan<- inboxChunk, failed chan<- error) {
+	w.withheld = make([]int, len(w.engine.inboxes))
+	for i, in := range w.engine.inboxes {
+		f := &fetcher{client: w.client, topic: w.cfg.Topic(in.topic), partition: in.partition, plain: in.plain, next: in.next}
+		tokens := make(chan struct{}, fetchAhead)
+		for range fetchAhead {
+			tokens <- struct{}{}
+		}
+		w.tokens = append(w.tokens, tokens)
+		wg.Go(func() {
+			err := f.run(ctx, w.log, tokens, func(c chunk) bool {
+				select {
+				case chunks <- inboxChunk{i, c}:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			})
+			report(failed, err)
+		})
+	}
+}
+
+// report passes on the first error; one is enough to end everything.
+func report(failed chan<- error, err error) {
+	if err == nil {
+		return
+	}
+	select {
+	case failed <- err:
+	default:
+	}
+}
+
+// loop works until the context ends. The error is one that no repetition cures.
+func (w *worker) loop(ctx context.Context, chunks <-chan inboxChunk, failed <-chan error) error {
+	interval := time.NewTicker(w.cfg.SnapshotInterval)
+	defer interval.Stop()
+	for {
+		in := chunks
+		full, drained := w.writer.full()
+		if full {
+			in = nil
+		} else {
+			drained = nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case c := <-in:
+			w.take(c)
+			if w.since >= int64(w.cfg.SnapshotRecords) {
+				w.snapshot()
+			}
+		case <-drained:
+		case <-interval.C:
+			w.snapshot()
+		case err := <-w.storing:
+			w.stored(err)
+		}
+	}
+}
+
+// take hands a chunk to the engine.
+func (w *worker) take(c inboxChunk) {
+	in := w.engine.inboxes[c.inbox]
+	if c.gap > 0 {
+		w.metrics.dataLoss.Add(float64(c.gap))
+		w.log.Error("offsets are gone before they were read: data is lost", "topic", in.topic, "partition", in.partition, "from", in.next, "count", c.gap)
+		in.skipTo(in.next + c.gap)
+	}
+	for i := range c.messages {
+		w.changed = true
+		w.engine.accept(c.inbox, &c.messages[i])
+	}
+	if w.primed() {
+		w.engine.step(w.writer.put)
+	}
+	w.observe(c)
+	w.grant(c.inbox)
+}
+
+// primed tells whether optional inputs are read as far as they must be.
+func (w *worker) primed() bool {
+	for i, end := range w.prime {
+		if w.engine.inboxes[i].next < end {
+			return false
+		}
+		delete(w.prime, i)
+	}
+	return true
+}
+
+// grant lets fetchers go on: that of the inbox whose chunk was taken, unless it is
+// far ahead, and those that were held back for that.
+func (w *worker) grant(inbox int) {
+	w.withheld[inbox]++
+	slowest := min(w.engine.passed(false), w.engine.passed(true))
+	for i, n := range w.withheld {
+		ahead := w.engine.bytes > aheadBytes && w.engine.inboxes[i].passed() > slowest+aheadTicks
+		for ; n > 0 && !ahead; n-- {
+			w.tokens[i] <- struct{}{}
+			w.withheld[i]--
+		}
+	}
+}
+
+// observe moves the metrics.
+func (w *worker) observe(c inboxChunk) {
+	e, now := w.engine, w.engine.tally
+	w.since += now.records - w.counted.records
+	w.metrics.add(now, w.counted)
+	if lost := now.lost - w.counted.lost; lost > 0 {
+		w.log.Error("records are missing between those that came: data is lost", "topic", e.inboxes[c.inbox].topic, "count", lost)
+	}
+	if bad := now.malformed - w.counted.malformed; bad > 0 {
+		w.log.Warn("messages are none of ours and were passed over", "topic", e.inboxes[c.inbox].topic, "count", bad)
+	}
+	if refused := now.ended - w.counted.ended; refused > 0 {
+		w.log.Error("records came after the end of the timeline; publish to another kafka.topic_prefix", "topic", e.inboxes[c.inbox].topic, "count", refused)
+	}
+	w.counted = now
+	in := e.inboxes[c.inbox]
+	w.metrics.lag.WithLabelValues(in.topic, partitionLabel(in.partition)).Set(float64(max(0, c.end-in.next)))
+	w.metrics.waiting.WithLabelValues(partitionLabel(w.plan.partition)).Set(float64(e.bytes))
+	if e.told > 0 {
+		w.metrics.streamLag.WithLabelValues(partitionLabel(w.plan.partition)).Set(time.Since(time.Unix(0, int64(e.told.Ns()))).Seconds())
+	}
+}

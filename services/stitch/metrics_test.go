@@ -1,0 +1,42 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/stage"
+)
+
+// TestCountersMoveOnce: what a core counts is exported once, also when its
+// snapshot, which may hold the counters, is taken up again.
+func TestCountersMoveOnce(t *testing.T) {
+	m := newMetrics(prometheus.NewRegistry())
+	core, out := measure(Default(), 0, m), stage.NewOutput(4)
+	at := eventtime.Tick(100).Ns()
+	batch := flow.AppendDelimited(nil, &flowv1.Flow{
+		SrcAddr: []byte{10, 0, 0, 1}, DstAddr: []byte{10, 0, 0, 2}, SrcPort: 4000, DstPort: 443, Proto: flow.ProtoTCP,
+		Bytes: 1000, Packets: 10, SamplerAddress: []byte{192, 0, 2, 1},
+		TimeReceivedNs: at, TimeFlowStartNs: at, TimeFlowEndNs: at,
+	})
+	core.Tick(100, []stage.Batch{{Value: batch}}, out)
+	if got := testutil.ToFloat64(m.flows); got != 1 {
+		t.Errorf("flows_total is %v, want 1", got)
+	}
+	if got := testutil.ToFloat64(m.open.WithLabelValues("0")); got != 1 {
+		t.Errorf("%v remembered, want 1", got)
+	}
+
+	again := measure(Default(), 0, m)
+	if err := again.Restore(core.AppendSnapshot(nil)); err != nil {
+		t.Fatal(err)
+	}
+	again.Tick(101, nil, out)
+	if got := testutil.ToFloat64(m.flows); got != 1 {
+		t.Errorf("after a recovery flows_total is %v, want 1", got)
+	}
+}
