@@ -36,6 +36,9 @@ func newDemoCommand() *cobra.Command {
 		Example: demoExample,
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if cfg.Bin == "" {
+				cfg.Bin = besides()
+			}
 			cfg.Out, cfg.Progress = c.OutOrStdout(), c.ErrOrStderr()
 			cfg.Stay = isTerminal(os.Stdin) && isTerminal(cfg.Out) && os.Getenv("CI") != "true"
 			return demo.Run(c.Context(), cfg)
@@ -43,7 +46,7 @@ func newDemoCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&cfg.Bin, "bin", besides(), "the folder with the binaries")
+	f.StringVar(&cfg.Bin, "bin", "", "the folder with the binaries; that of flowctl by default")
 	f.StringVar(&cfg.Dir, "dir", "", "a folder for data and logs that are to be kept; temporary by default")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "another seed, another course of the ordinary traffic")
 	f.IntVar(&cfg.KafkaPort, "kafka-port", 0, "TCP port of the broker; 0 is a free one")

@@ -76,7 +76,7 @@ func caughtUp(t *testing.T, cfg stage.Config, l *ledger) {
 	t.Helper()
 	peek := stage.NewPeek(cfg)
 	defer peek.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for _, topic := range rows.Topics() {
 		for p := range cfg.PartitionsOf(topic) {

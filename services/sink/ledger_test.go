@@ -136,14 +136,14 @@ func TestManyPartitionsInOneInsert(t *testing.T) {
 	l := newLedger(t)
 	var ids []uint64
 	var at []int
-	for i := range 150 {
+	for i := range 120 {
 		ids, at = append(ids, uint64(i)), append(at, -i*100)
 	}
 	if err := l.insert(t.Context(), "a", days(ids, at...)); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(t, l.conn, "SELECT count() FROM biflows"); got[0] != "150" {
-		t.Errorf("count %v, want 150", got)
+	if got := ask(t, l.conn, "SELECT count() FROM biflows"); got[0] != "120" {
+		t.Errorf("count %v, want 120", got)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestConcurrentInsertsOfOneToken(t *testing.T) {
 	b := rows.Block{Table: "flows", Rows: 2, Columns: []rows.Column{
 		{Name: "time_received", Values: []rows.Time{1789725600e9, 1789812000e9}}, {Name: "bytes", Values: []uint64{1, 2}},
 	}}
-	for round := range 20 {
+	for round := range 8 {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
@@ -164,7 +164,7 @@ func TestConcurrentInsertsOfOneToken(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	if diff := cmp.Diff([]string{"40\t60"}, ask(t, l.conn, "SELECT count(), sum(bytes) FROM flows")); diff != "" {
+	if diff := cmp.Diff([]string{"16\t24"}, ask(t, l.conn, "SELECT count(), sum(bytes) FROM flows")); diff != "" {
 		t.Errorf("rows and bytes (-want +got):\n%s", diff)
 	}
 }

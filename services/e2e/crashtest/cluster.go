@@ -143,7 +143,11 @@ func (c *cluster) killAtRandom(ctx context.Context, kills int, seed uint64) erro
 		}
 		p.kill()
 		c.killed++
-		say("kill %d of %d: %s", c.killed, kills, p.name)
+		var rows uint64
+		if err := c.db.QueryRow(ctx, "SELECT count() FROM flows").Scan(&rows); err != nil {
+			return fmt.Errorf("cannot count flows: %w", err)
+		}
+		say("kill %d of %d: %s, with %d flows in the ledger", c.killed, kills, p.name, rows)
 		if err := p.start(); err != nil {
 			return err
 		}

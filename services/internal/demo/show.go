@@ -159,15 +159,14 @@ func accused(all []string) string {
 
 // invite says what to try while everything is up.
 func (p *performance) invite() {
-	export := p.stack.exportAddr
 	fmt.Fprintf(p.cfg.Out, `
 Everything stays up until Ctrl-C. Try:
   curl '%[1]s' --data-binary "SELECT * FROM hunt_volume(since='%[2]s', until='2100-01-01') LIMIT 10 FORMAT Vertical"
   %[3]s tail alerts --from first --kafka.brokers %[4]s | jq .
-  %[3]s replay ../shared/data/captures/v9_cisco1941.pcap --to %[5]s
-  or point a router's NetFlow or IPFIX at UDP port %[6]d; logs are in %[7]s
+  %[3]s replay YOUR.pcap --to %[5]s
+Logs are in %[6]s
 `, "http://"+p.stack.ledgerAddr+"/?database=ledger", p.started.UTC().Format(time.RFC3339), p.stack.binary("flowctl"),
-		p.stack.kafkaAddr, export, export.Port(), p.stack.logs())
+		p.stack.kafkaAddr, p.stack.exportAddr, p.stack.logs())
 }
 
 // service names a port the short way.

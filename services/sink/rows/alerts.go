@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
@@ -35,7 +36,7 @@ type alert struct {
 		Title              string `json:"title"`
 		FirstSeenTime      int64  `json:"first_seen_time"`
 		LastSeenTime       int64  `json:"last_seen_time"`
-		RelatedEventsCount uint32 `json:"related_events_count"`
+		RelatedEventsCount uint64 `json:"related_events_count"`
 		Analytic           struct {
 			UID string `json:"uid"`
 		} `json:"analytic"`
@@ -179,7 +180,7 @@ func alertFields() []field[*alert] {
 		col("severity_id", func(a *alert) uint8 { return a.SeverityID }),
 		col("confidence_score", func(a *alert) uint8 { return a.ConfidenceScore }),
 		list("techniques", func(dst []string, a *alert) []string { return a.techniques(dst) }),
-		col("related_events_count", func(a *alert) uint32 { return a.FindingInfo.RelatedEventsCount }),
+		col("related_events_count", func(a *alert) uint32 { return uint32(min(a.FindingInfo.RelatedEventsCount, math.MaxUint32)) }),
 		col("finding", func(a *alert) string { return a.finding }),
 	}
 }
