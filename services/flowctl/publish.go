@@ -37,6 +37,7 @@ type publisher struct {
 	input
 	settings
 	force bool
+	rate  float64
 
 	normalizer *normalize.Normalizer
 	source     *stage.Source
@@ -44,7 +45,7 @@ type publisher struct {
 	tick       eventtime.Tick
 	started    bool
 
-	records, flows uint64
+	datagrams, records, flows uint64
 }
 
 func newPublishCommand() *cobra.Command {
@@ -65,6 +66,7 @@ func newPublishCommand() *cobra.Command {
 	}
 	c.Flags().SortFlags = false
 	c.Flags().BoolVar(&p.force, "force", false, "publish although the prefix holds a timeline already; what is open there meets times of the past")
+	c.Flags().Float64Var(&p.rate, "rate", 0, "datagrams per second at most; 0 is as fast as it goes. The ledger is the same")
 	p.settings.addFlags(c, kafkaFlags...)
 	p.input.addFlags(c)
 	return c
@@ -87,7 +89,12 @@ func (p *publisher) run(ctx context.Context) error {
 		captures.Close()
 		return err
 	}
-	st, readErr := p.each(ctx, captures, p.take)
+	st, readErr := p.each(ctx, captures, func(d *capture.Datagram) error {
+		if err := p.pace(ctx, start); err != nil {
+			return err
+		}
+		return p.take(d)
+	})
 	if err := p.finish(ctx, readErr); err != nil {
 		cancel()
 		return errors.Join(err, <-written)
@@ -137,6 +144,25 @@ func (p *publisher) start(ctx context.Context) (<-chan error, error) {
 	written := make(chan error, 1)
 	go func() { written <- p.source.Run(ctx) }()
 	return written, nil
+}
+
+// pace waits until the next datagram is due.
+func (p *publisher) pace(ctx context.Context, start time.Time) error {
+	if p.rate <= 0 {
+		return nil
+	}
+	due := start.Add(time.Duration(float64(p.datagrams) / p.rate * float64(time.Second)))
+	p.datagrams++
+	early := time.Until(due)
+	if early < time.Millisecond {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(early):
+		return nil
+	}
 }
 
 // take reads one datagram; with the first of a new tick, the old one ends.

@@ -116,11 +116,19 @@ func (c *cluster) startReplicas() error {
 	return nil
 }
 
-// publish starts sending the capture.
-func (c *cluster) publish(capture string) (*process, error) {
+// meanPause is the mean time between two kills.
+const meanPause = 1600 * time.Millisecond
+
+// publish starts sending the capture, at a pace that leaves something to do
+// until the last kill.
+func (c *cluster) publish(capture string, datagrams int) (*process, error) {
+	rate := 0.0
+	if c.o.kills > 0 {
+		rate = float64(datagrams) / (time.Duration(c.o.kills) * meanPause).Seconds()
+	}
 	p := &process{name: "publish", log: filepath.Join(c.o.evidence, "publish.log"), args: []string{
 		filepath.Join(c.o.bin, "flowctl"), "publish", capture,
-		"--kafka.brokers", strings.Join(c.kafka.Brokers, ","),
+		"--rate", fmt.Sprint(rate), "--kafka.brokers", strings.Join(c.kafka.Brokers, ","),
 		"--set", fmt.Sprintf("kafka.partitions.conversations=%d", c.kafka.Partitions.Conversations),
 		"--set", fmt.Sprintf("kafka.partitions.hosts=%d", c.kafka.Partitions.Hosts),
 	}}
@@ -131,7 +139,7 @@ func (c *cluster) publish(capture string) (*process, error) {
 func (c *cluster) killAtRandom(ctx context.Context, kills int, seed uint64) error {
 	rng := rand.New(rand.NewPCG(seed, 0x6b696c6c))
 	for c.killed < kills {
-		pause := time.Duration(200+rng.IntN(2800)) * time.Millisecond
+		pause := meanPause/8 + time.Duration(rng.Int64N(int64(2*meanPause-meanPause/4)))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -94,7 +94,7 @@ func (o *options) run(ctx context.Context) (v verdict, err error) {
 		return v, err
 	}
 	defer c.stop()
-	published, err := c.publish(o.capture)
+	published, err := c.publish(o.capture, want.datagrams)
 	if err != nil {
 		return v, err
 	}

@@ -22,6 +22,8 @@ type ledger struct {
 	alerts  map[string]string
 	// flows is the number of de-duplicated flows, late ones too.
 	flows int
+	// datagrams is how many were read.
+	datagrams int
 	// twice is the number of rows of flows that stand more than once.
 	twice int
 }
@@ -46,6 +48,7 @@ func offline(path string) (*ledger, error) {
 		d, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			p.End()
+			l.datagrams = int(p.Summary().Datagrams)
 			return l, nil
 		}
 		if err != nil {
