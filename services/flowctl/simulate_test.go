@@ -101,6 +101,28 @@ func TestSimulateStdout(t *testing.T) {
 	}
 }
 
+// TestSimulateReplacesNoLink: only plain files are replaced. A link stands for
+// whatever else may be there, such as a device.
+func TestSimulateReplacesNoLink(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	if err := os.WriteFile(target, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip("no links here: ", err)
+	}
+	if _, _, err := makeCapture(t, "-o", link, "--scenario", "load", "--records", "100", "-q"); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := os.Lstat(link); err != nil || there.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link was replaced: %v, %v", there, err)
+	}
+	if text, err := os.ReadFile(target); err != nil || len(text) < 4000 {
+		t.Errorf("%d octets behind the link, %v", len(text), err)
+	}
+}
+
 func TestSimulateErrorsHelp(t *testing.T) {
 	tests := []struct {
 		args string

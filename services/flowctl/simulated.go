@@ -58,7 +58,7 @@ func (f *simulated) create(name string, stdout io.Writer) (*sink, error) {
 	s := &sink{name: name}
 	var w = stdout
 	if name != "-" {
-		file, err := os.Create(name + ".part")
+		file, err := createBeside(name)
 		if err != nil {
 			return nil, fmt.Errorf("cannot create %s: %w", name, errors.Unwrap(err))
 		}
@@ -70,6 +70,15 @@ func (f *simulated) create(name string, stdout io.Writer) (*sink, error) {
 	}
 	f.sinks = append(f.sinks, s)
 	return s, nil
+}
+
+// createBeside opens name.part, to be renamed later. What is there and is no
+// plain file (a device, a pipe, a link) is never replaced, but written to.
+func createBeside(name string) (*os.File, error) {
+	if there, err := os.Lstat(name); err == nil && !there.Mode().IsRegular() {
+		return os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+	}
+	return os.Create(name + ".part")
 }
 
 func (s *sink) Write(b []byte) (int, error) {
@@ -106,7 +115,7 @@ func (f *simulated) close(err error) error {
 		}
 	}
 	for _, s := range f.sinks {
-		if s.file == nil {
+		if s.file == nil || s.file.Name() == s.name {
 			continue
 		}
 		if err == nil {

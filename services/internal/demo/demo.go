@@ -96,7 +96,9 @@ func (p *performance) perform(ctx context.Context) error {
 	go func() { done <- p.follow(watchCtx) }()
 	if err := p.send(ctx); err != nil {
 		stopWatch()
-		<-done
+		if watched := <-done; !errors.Is(watched, context.Canceled) {
+			err = errors.Join(err, watched)
+		}
 		return err
 	}
 	if err := p.await(ctx, done); err != nil {

@@ -164,11 +164,12 @@ func (l *Ledger) do(ctx context.Context, method, address, body string) error {
 func stopProcess(cmd *exec.Cmd, exited chan error) error {
 	_ = cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
 	select {
-	case <-exited:
+	case err := <-exited:
+		_ = err // a process that was told to end may say so
 		return nil
 	case <-time.After(closeWait):
 		_ = cmd.Process.Kill()
-		<-exited
+		_ = <-exited // it was killed
 		return fmt.Errorf("%s did not stop within %s and was killed", cmd.Path, closeWait)
 	}
 }

@@ -43,7 +43,7 @@ func TestGoRuntimeSurvivesTheEngine(t *testing.T) {
 		received++
 		if i%40 == 0 {
 			runtime.GC()
-			deep(20_000)
+			_ = deep(20_000)
 		}
 	}
 	work.Wait()

@@ -102,12 +102,12 @@ func (o *office) fetch(rng *rand.Rand, at int64, a, peer flow.Addr) {
 		return
 	}
 	d := newDialogue(rng, at, o.client(a), to, flow.ProtoTCP, far(rng))
-	switch luck := rng.IntN(200); {
-	case luck == 0:
+	switch luck := rng.IntN(200); luck {
+	case 0:
 		d.probe()
 		d.wait(time.Second)
 		d.probe()
-	case luck == 1:
+	case 1:
 		d.probe()
 		d.refuse()
 	default:

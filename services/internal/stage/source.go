@@ -113,7 +113,7 @@ type Header struct{ Key, Value string }
 func (s *Source) append(size int, add func()) error {
 	for {
 		s.mu.Lock()
-		err, changed := s.room()
+		changed, err := s.room()
 		if err == nil {
 			add()
 			s.open += int64(size)
@@ -136,19 +136,19 @@ func (s *Source) append(size int, add func()) error {
 }
 
 // room tells why no record can be taken, and what to wait for.
-func (s *Source) room() (error, <-chan struct{}) {
+func (s *Source) room() (<-chan struct{}, error) {
 	if s.closed {
-		return ErrClosed, nil
+		return nil, ErrClosed
 	}
 	select {
 	case <-s.stopped:
-		return s.ended(), nil
+		return nil, s.ended()
 	default:
 	}
 	full, changed := s.writer.full()
 	// The open tick counts too, but a blocking source must be let to end its tick.
 	if full || !s.block && s.writer.would(s.open) {
-		return ErrQueueFull, changed
+		return changed, ErrQueueFull
 	}
 	return nil, nil
 }

@@ -1,4 +1,4 @@
-//go:build linux && (amd64 || arm64)
+//go:build linux && (amd64 || arm64) && !noengine
 
 package chdb
 
@@ -40,6 +40,6 @@ func keepSignals(call func()) {
 // can change, so that its result says nothing.
 func sigaction(sig int, set, old *action) {
 	const maskBytes = 8
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig),
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig),
 		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), maskBytes, 0, 0)
 }

@@ -1,4 +1,4 @@
-//go:build !linux || !(amd64 || arm64)
+//go:build !linux || !(amd64 || arm64) || noengine
 
 package chdb
 
@@ -8,7 +8,7 @@ import (
 )
 
 // errPlatform is what every call answers where no engine can be loaded.
-var errPlatform = errors.New("the embedded ClickHouse engine runs on Linux (amd64, arm64) only: put a `clickhouse` binary on PATH, or set CLICKHOUSE_ADDR=host:port")
+var errPlatform = errors.New("this program holds no embedded ClickHouse engine (it does on Linux, amd64 and arm64, unless built with the tag noengine): put a `clickhouse` binary on PATH, or set CLICKHOUSE_ADDR=host:port")
 
 // Engine cannot be opened on this platform.
 type Engine struct{}
