@@ -39,7 +39,7 @@ func (p *process) start() error {
 // kill is kill -9; it returns when the process is gone.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
-	<-p.done
+	<-p.done //nolint:errcheck // it was killed, and says so
 	p.done <- nil
 }
 

@@ -23,7 +23,7 @@ type testConfig struct {
 	Share  float64        `yaml:"share"`
 	Rules  []testRule     `yaml:"rules" doc:"rules of one's own"`
 	Names  map[string]int `yaml:"names"`
-	hidden int //nolint:unused // unexported fields must be skipped
+	hidden int            //nolint:unused // unexported fields must be skipped
 }
 
 type testKafka struct {

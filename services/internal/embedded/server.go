@@ -169,7 +169,7 @@ func stopProcess(cmd *exec.Cmd, exited chan error) error {
 		return nil
 	case <-time.After(closeWait):
 		_ = cmd.Process.Kill()
-		_ = <-exited // it was killed
+		<-exited //nolint:errcheck // it was killed, and says so
 		return fmt.Errorf("%s did not stop within %s and was killed", cmd.Path, closeWait)
 	}
 }

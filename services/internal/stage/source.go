@@ -284,7 +284,9 @@ func (s *Source) check(ctx context.Context) error {
 }
 
 // ClockOffset is the broker's clock minus ours, by its answers of the last
-// requests, the quickest of which tells best. ok is false until an answer tells
+// requests, the quickest of which tells best. Ours is the wall clock at the start
+// of the process moved on by the monotonic one, so add it to a time that came
+// about in the same way. ok is false until an answer tells
 // the time: the embedded broker's never does.
 func (s *Source) ClockOffset() (offset time.Duration, ok bool) { return s.clock.offset() }
 

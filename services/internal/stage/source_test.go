@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 )
 
 func TestSourceRefusesWhenTheQueueIsFull(t *testing.T) {
@@ -73,34 +72,5 @@ func TestSourceSaysGoodbyeEverywhere(t *testing.T) {
 		if err := last.parse(false); err != nil || last.bye != ByeStop || last.tick != 7 || !last.end || last.seq != 0 {
 			t.Errorf("flows.raw/%d ends with %+v, %v", p, last.header, err)
 		}
-	}
-}
-
-func TestClockBelievesTheQuickestAnswer(t *testing.T) {
-	m := newMetrics(nil, "test")
-	var c clock
-	if _, ok := c.offset(); ok {
-		t.Error("an offset is known before there was an answer")
-	}
-	start := time.Unix(1700000000, 0)
-	add := func(sentAfter, trip, ahead time.Duration) {
-		sent := start.Add(sentAfter)
-		c.add(ack{sent: sent, answered: sent.Add(trip), at: sent.Add(trip/2 + ahead)}, m)
-	}
-	c.add(ack{sent: start, answered: start}, m) // an answer without a time
-	add(time.Second, 300*time.Millisecond, 9*time.Second)
-	add(2*time.Second, 2*time.Millisecond, 5*time.Second)
-	add(3*time.Second, 100*time.Millisecond, 7*time.Second)
-	if got, ok := c.offset(); !ok || got != 5*time.Second {
-		t.Errorf("got %v, %v, want the offset of the quickest answer", got, ok)
-	}
-	for i := range 16 {
-		add(time.Duration(4+i)*time.Second, 50*time.Millisecond, -time.Second)
-	}
-	if got, _ := c.offset(); got != -time.Second {
-		t.Errorf("got %v: answers of long ago must not count", got)
-	}
-	if !c.answeredAfter(start) || c.answeredAfter(start.Add(time.Hour)) {
-		t.Error("the time of the last answer is wrong")
 	}
 }

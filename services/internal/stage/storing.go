@@ -111,7 +111,7 @@ func (w *worker) release(failed <-chan error) {
 func (w *worker) abandon() {
 	if w.storing != nil {
 		w.giveUp()
-		_ = <-w.storing // given up: how it ended does not matter
+		<-w.storing //nolint:errcheck // given up: how it ended does not matter
 		w.storing = nil
 	}
 }

@@ -92,9 +92,7 @@ func flagRole(f *flowv1.Flow) role {
 	switch {
 	case flags&(syn|ack) == syn:
 		return clientRole
-	case single && flags&(syn|ack) == syn|ack:
-		return serverRole
-	case flags&0x3f == syn|ack, flags&0x3f == rst|ack && f.Packets <= 1:
+	case single && (flags&(syn|ack) == syn|ack || flags&0x3f == rst|ack):
 		return serverRole
 	}
 	return noRole

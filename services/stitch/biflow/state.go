@@ -20,8 +20,8 @@ func (c *conv) state(client uint8) flowv1.ConnState {
 		// Only the answer was seen, or the way back may pass elsewhere: a
 		// missing half is no evidence of a failed connection.
 		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
-	case c.key.Proto == flow.ProtoTCP && cl.flags != 0 && cl.flags&syn == 0:
-		// The middle of a connection whose other half has not been reported yet.
+	case cl.flags != 0 && cl.flags&(syn|ack) != syn:
+		// An ACK acknowledges something: the other half has not been reported yet.
 		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
 	}
 	return flowv1.ConnState_CONN_STATE_UNANSWERED

@@ -129,6 +129,8 @@ func TestTable(t *testing.T) {
 		{"no answer, but the way back may be elsewhere",
 			[]*flowv1.Flow{with(tcp(c, s, 0, 3, 2, 0x02), func(f *flowv1.Flow) { f.ReverseObservable = false })},
 			"10.0.0.1:50000>198.51.100.7:443 2/0 tcp_flags 0.99 reverse_unobserved idle\n"},
+		{"a client that acknowledges was answered", []*flowv1.Flow{tcp(c, s, 0, 3, 5, 0x12)},
+			"10.0.0.1:50000>198.51.100.7:443 5/0 first_seen 0.80 reverse_unobserved idle\n"},
 		{"retransmitted SYNs are one attempt", []*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(c, s, 20, 20, 1, 0x02)},
 			"10.0.0.1:50000>198.51.100.7:443 2/0 tcp_flags 0.99 unanswered idle\n"},
 		{"the port is used again at once",
