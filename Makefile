@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X github.com/flowledger/flowledger/services/internal/run.vers
 BINARIES := ingest dedup stitch detect sink flowctl
 PROTO    := cd proto && GOWORK=off go tool -modfile=tools/go.mod buf
 DATA     ?= ../shared/data
-FUZZTIME ?= 5s
+FUZZTIME ?= 20000x
 
 .DEFAULT_GOAL := help
 
@@ -23,6 +23,11 @@ help: ## Show this list
 build: ## Build the static binaries into bin/
 	@mkdir -p bin
 	@cd services && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/ $(addprefix ./,$(BINARIES))
+
+.PHONY: image-binaries
+image-binaries: ## Build what the images hold into bin/image/ (Linux; flowctl without the engine of "flowctl dev")
+	@mkdir -p bin/image
+	@cd services && GOOS=linux go build -tags noengine -trimpath -ldflags '$(LDFLAGS)' -o ../bin/image/ $(addprefix ./,$(BINARIES))
 
 .PHONY: clean
 clean: ## Remove what was built
@@ -58,11 +63,11 @@ test-go: build ## Unit, property, golden and end-to-end tests (embedded stack an
 	@cd services && go vet ./... && go test -timeout 15m ./...
 
 .PHONY: test-fuzz
-test-fuzz: ## Run every fuzz target briefly (FUZZTIME=5s)
+test-fuzz: ## Run every fuzz target briefly (FUZZTIME=20000x, or 10m each)
 	@deploy/ci/fuzz $(FUZZTIME)
 
 .PHONY: test-deploy
-test-deploy: build ## Hold helm, compose and Dockerfile against the services' configuration
+test-deploy: image-binaries ## Hold helm, compose and Dockerfile against the services' configuration
 	@cd deploy/validate && GOWORK=off go vet ./... && GOWORK=off go test ./...
 
 .PHONY: proto-check
@@ -81,11 +86,12 @@ CAPTURE ?= $(DATA)/traffic/internet_morning.pcap.gz
 KILLS   ?= 20
 SEED    ?= 1
 RECORDS ?= 1000000
+ROUNDS  ?= 3
 
 .PHONY: crash-test
 crash-test: build ## kill -9 at random, then compare the ledger with flowctl run (CAPTURE, KILLS, SEED)
-	@cd services && go run ./e2e/crashtest --bin ../bin --capture $(abspath $(CAPTURE)) --kills $(KILLS) --seed $(SEED)
+	@cd services && go run ./e2e/crashtest --bin ../bin --evidence ../evidence --capture $(abspath $(CAPTURE)) --kills $(KILLS) --seed $(SEED)
 
 .PHONY: bench
-bench: build ## CPU and memory beside nfcapd and nfdump (RECORDS, SEED)
-	@deploy/bench/run --records $(RECORDS) --seed $(SEED) --capture $(abspath $(CAPTURE))
+bench: build ## CPU and memory beside nfcapd and nfdump (CAPTURE, RECORDS, SEED, ROUNDS)
+	@cd services && go run ./e2e/bench --bin ../bin --records $(RECORDS) --seed $(SEED) --rounds $(ROUNDS) --capture $(abspath $(CAPTURE))

@@ -93,12 +93,13 @@ func (c *cluster) kafkaArgs() []string {
 }
 
 // startReplicas starts two of each stage. Members that were killed are given up
-// soon, and snapshots are frequent, so that kills meet all of it.
+// soon, and snapshots are neither so rare nor so frequent that kills meet nothing
+// to replay.
 func (c *cluster) startReplicas() error {
 	for _, name := range []string{"dedup", "stitch", "detect", "sink"} {
 		for n := range 2 {
 			args := append([]string{filepath.Join(c.o.bin, name)}, c.kafkaArgs()...)
-			args = append(args, "--http.addr", "127.0.0.1:0", "--kafka.session_timeout", "6s", "--kafka.snapshot_interval", "1s")
+			args = append(args, "--http.addr", "127.0.0.1:0", "--kafka.session_timeout", "6s", "--kafka.snapshot_interval", "3s")
 			if name == "sink" {
 				args = append(args, "--clickhouse.addr", c.ledger.Addr[0])
 			}
