@@ -75,7 +75,7 @@ spec:
           ports:
             - name: http
               containerPort: {{ include "flowledger.port" $service.config.http.addr }}
-            {{- range $service.config.listen }}
+            {{- range index $service.config "listen" }}
             - name: udp-{{ include "flowledger.port" . }}
               containerPort: {{ include "flowledger.port" . }}
               protocol: UDP

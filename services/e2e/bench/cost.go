@@ -71,7 +71,6 @@ type ratio struct {
 	Ratio string  `json:"ratio"`
 	Input string  `json:"input"`
 	CPU   float64 `json:"cpu"`
-	User  float64 `json:"user"`
 	RSS   float64 `json:"rss"`
 }
 
@@ -88,7 +87,7 @@ func (t *table) print(w io.Writer, in *input) error {
 	us, them := t.line(lineRun, in), t.line(lineBoth, in)
 	return write(w, ratio{
 		Ratio: "flowctl run / (nfcapd + nfdump -B)", Input: in.name,
-		CPU: per(us.CPUSeconds, them.CPUSeconds), User: per(us.UserSeconds, them.UserSeconds),
+		CPU: per(us.CPUSeconds, them.CPUSeconds),
 		RSS: per(float64(us.PeakRSSBytes), float64(them.PeakRSSBytes)),
 	})
 }

@@ -1,0 +1,90 @@
+package validate
+
+import (
+	"debug/elf"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+var findPrograms = sync.OnceValues(FindPrograms)
+
+func programs(t *testing.T) *Programs {
+	t.Helper()
+	p, err := findPrograms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// report fails with every problem.
+func report(t *testing.T, problems []error) {
+	t.Helper()
+	for _, p := range problems {
+		t.Error(p)
+	}
+}
+
+// expect fails unless exactly what is looked for was found.
+func expect(t *testing.T, problems []error, want string) {
+	t.Helper()
+	all := errors.Join(problems...)
+	if all == nil || !strings.Contains(all.Error(), want) {
+		t.Errorf("not noticed: %s\ngot %v", want, all)
+	}
+}
+
+// The image holds nothing but the binary: it must need no loader and no library.
+func TestProgramsAreStatic(t *testing.T) {
+	p := programs(t)
+	for _, name := range append(slices.Clone(Services), "flowctl") {
+		f, err := elf.Open(filepath.Join(p.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+			t.Errorf("%s needs a dynamic loader, which its image does not have", name)
+		}
+	}
+}
+
+// The nearest thing to the image without a container engine: the binary alone in
+// a folder that is the whole world to it, as the image's user.
+func TestProgramsRunAloneAsNobody(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("changing the root folder needs root")
+	}
+	p := programs(t)
+	for _, name := range append(slices.Clone(Services), "flowctl") {
+		world, err := os.MkdirTemp("", "flowledger-image-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(world) })
+		program, err := os.ReadFile(filepath.Join(p.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.WriteFile(filepath.Join(world, "service"), program, 0o555), os.Chmod(world, 0o555)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("/service", "version")
+		cmd.Env, cmd.Dir = []string{}, "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: world, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.EPERM) {
+			t.Skip("this machine does not let root change the root folder")
+		}
+		if err != nil || !strings.HasPrefix(string(out), name+" ") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/flowledger/flowledger/services/internal/testkit"
+)
+
+func TestMedianOfRounds(t *testing.T) {
+	var table table
+	for _, c := range []cost{
+		{user: 3 * time.Second, system: time.Second, rss: 10},
+		{user: 1 * time.Second, system: time.Second, rss: 30},
+		{user: 2 * time.Second, system: time.Second, rss: 20},
+	} {
+		table.add(lineRun, c)
+		table.add(lineBoth, c.and(cost{user: time.Second, rss: 25}))
+	}
+	var out bytes.Buffer
+	if err := table.print(&out, &input{name: "x", DataRecords: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"system":"flowctl run --emit none","input":"x","records":1000,"cpu_seconds":3,"user_seconds":2,"system_seconds":1,"ns_per_record":3000000,"peak_rss_bytes":20,"cpu_seconds_min":2,"cpu_seconds_max":4,"rounds":3}
+{"system":"nfcapd + nfdump -B","input":"x","records":1000,"cpu_seconds":4,"user_seconds":3,"system_seconds":1,"ns_per_record":4000000,"peak_rss_bytes":25,"cpu_seconds_min":3,"cpu_seconds_max":5,"rounds":3}
+{"ratio":"flowctl run / (nfcapd + nfdump -B)","input":"x","cpu":0.75,"rss":0.8}
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}
+
+func TestReadMetrics(t *testing.T) {
+	got := readMetrics([]byte(`# HELP flowledger_stage_lag_messages Messages
+flowledger_stage_lag_messages{partition="0",stage="sink",topic="alerts"} 3
+flowledger_stage_lag_messages{partition="1",stage="sink",topic="alerts"} 4
+flowledger_stage_records_in_total{stage="sink"} 1.5e+06
+flowledger_sink_records_total{topic="biflows"} 9
+flowledger_sink_rows_total{table="biflows"} 7
+flowledger_ingest_dropped_total{reason="kernel"} 1
+flowledger_ingest_dropped_total{reason="queue_full"} 1
+`))
+	want := metrics{lag: 7, recordsIn: 1_500_000, dropped: 2,
+		read: map[string]uint64{"biflows": 9}, rows: map[string]uint64{"biflows": 7}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(metrics{})); diff != "" {
+		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}
+
+func TestFindSocket(t *testing.T) {
+	sockets := []byte(`   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+13327: 0100007F:4E1B 00000000:0000 07 00000000:00010200 00:00000000 00000000     0        0 394736 2 0000000000000000 12
+`)
+	got, ok := findSocket(sockets, 0x4e1b)
+	if want := (socket{queued: 0x10200, drops: 12}); !ok || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, ok, want)
+	}
+	if _, ok := findSocket(sockets, 0x4e1c); ok {
+		t.Error("found a port that nobody listens on")
+	}
+}
+
+func TestFlowCount(t *testing.T) {
+	n, err := flowCount([]byte("Ident: none\nFlows: 1000000\nFlows_tcp: 662106\n"))
+	if err != nil || n != 1_000_000 {
+		t.Errorf("got %d, %v", n, err)
+	}
+	if _, err := flowCount([]byte("no such file")); err == nil {
+		t.Error("took a message for a count")
+	}
+}
+
+// TestSenderLosesNothing sends far more than fits a small receive buffer to a
+// receiver that dawdles.
+func TestSenderLosesNothing(t *testing.T) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: localhost.AsSlice()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetReadBuffer(100 << 10); err != nil {
+		t.Fatal(err)
+	}
+	received := make(chan uint64, 1)
+	go func() {
+		var n uint64
+		for buffer := make([]byte, 64<<10); ; n++ {
+			if _, _, err := c.ReadFromUDPAddrPort(buffer); err != nil {
+				received <- n
+				return
+			}
+			for end := time.Now().Add(20 * time.Microsecond); time.Now().Before(end); {
+				continue // busy with the datagram
+			}
+		}
+	}()
+	s := sender{port: c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), burst: 8}
+	lost, err := s.send(context.Background(), testkit.Data(t, "traffic/internet_morning.pcap.gz"))
+	if err != nil || lost > 0 {
+		t.Errorf("lost %d datagrams, error %v", lost, err)
+	}
+	c.Close()
+	if n := <-received; n != s.sent || n == 0 {
+		t.Errorf("sent %d datagrams, received %d", s.sent, n)
+	}
+}
+
+// TestCostOfAProcess measures a process that is known to use some of both.
+func TestCostOfAProcess(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	b := &bench{options: &options{}, dir: t.TempDir()}
+	c, err := b.finish(context.Background(), b.foreign("loop", shell, "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.user <= 0 || c.rss <= 0 || c.rss > 64<<20 {
+		t.Errorf("a loop in a shell cost %+v", c)
+	}
+	_, err = b.finish(context.Background(), b.foreign("failure", shell, "-c", "echo out of luck >&2; exit 3"))
+	if err == nil || !strings.Contains(err.Error(), "out of luck") {
+		t.Errorf("the last words of a process that failed are not in its error: %v", err)
+	}
+}
+
+// TestInterrupted ends what was started.
+func TestInterrupted(t *testing.T) {
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Skip("there is no sleep")
+	}
+	b := &bench{options: &options{}, dir: t.TempDir()}
+	p := b.foreign("sleep", sleep, "1000")
+	if err := p.start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.wait(ctx); err == nil {
+		t.Error("an interruption went unnoticed")
+	}
+	if _, err := os.Stat(filepath.Join("/proc", "self")); err == nil && peakRSS(p.cmd.Process.Pid) != 0 {
+		t.Error("the process lives on")
+	}
+}
+
+func TestSettingsStayOutside(t *testing.T) {
+	got := withoutSettings([]string{"PATH=/bin", "FLOWLEDGER_KAFKA_BROKERS=kafka:9092", "FLOWLEDGER_CACHE=/cache"})
+	if diff := cmp.Diff([]string{"PATH=/bin", "FLOWLEDGER_CACHE=/cache"}, got); diff != "" {
+		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}

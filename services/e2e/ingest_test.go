@@ -1,0 +1,520 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/ingest/normalize"
+	"github.com/flowledger/flowledger/services/internal/capture"
+	"github.com/flowledger/flowledger/services/internal/dispatch"
+	"github.com/flowledger/flowledger/services/internal/embedded/realkafka"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/stage"
+	"github.com/flowledger/flowledger/services/internal/testkit"
+)
+
+// ingestProcess is the built program at work.
+type ingestProcess struct {
+	cmd    *exec.Cmd
+	listen string
+	http   string
+	output *bytes.Buffer
+	exited chan error
+}
+
+// startIngest starts ingest on loopback and waits until it is ready. Ports, and
+// so the process, are the test's own.
+func startIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
+	t.Helper()
+	p := launchIngest(t, broker, flags...)
+	await(t, "ingest to be ready", func() bool { return p.get("/readyz") != "" })
+	return p
+}
+
+func launchIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
+	t.Helper()
+	p := &ingestProcess{listen: freePort(t, "udp"), http: freePort(t, "tcp"), output: &bytes.Buffer{}, exited: make(chan error, 1)}
+	p.cmd = exec.Command(filepath.Join(bin, "ingest"), append([]string{
+		"--listen", p.listen, "--http.addr", p.http, "--kafka.brokers", broker,
+		"--kafka.partitions.conversations", "2", "--allow", "127.0.0.0/8"}, flags...)...)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.exited <- p.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		err := <-p.exited
+		p.exited <- err
+		if t.Failed() {
+			t.Logf("ingest ended with %v:\n%s", err, p.output.Bytes())
+		}
+	})
+	return p
+}
+
+// stop is a clean stop.
+func (p *ingestProcess) stop(t *testing.T) {
+	t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	err := <-p.exited
+	p.exited <- err
+	if err != nil {
+		t.Fatalf("ingest did not stop in order: %v\n%s", err, p.output.Bytes())
+	}
+}
+
+// get is what a page says, or nothing.
+func (p *ingestProcess) get(path string) string {
+	res, err := http.Get("http://" + p.http + path)
+	if err != nil {
+		return ""
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(body)
+}
+
+// metric sums the series whose text begins with name.
+func (p *ingestProcess) metric(name string) (sum float64) {
+	for line := range strings.Lines(p.get("/metrics")) {
+		if rest, ok := strings.CutPrefix(line, name); ok && (rest[0] == ' ' || rest[0] == '{') {
+			var v float64
+			_, _ = fmt.Sscan(rest[strings.LastIndexByte(rest, ' ')+1:], &v)
+			sum += v
+		}
+	}
+	return sum
+}
+
+func freePort(t *testing.T, network string) string {
+	t.Helper()
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.LocalAddr().String()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// await polls until the condition holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// kafkaConfig is how the tests read what ingest wrote; the topics are made.
+func kafkaConfig(t *testing.T, broker string) stage.Config {
+	t.Helper()
+	cfg := stage.Default()
+	cfg.Brokers, cfg.Partitions.Conversations = []string{broker}, 2
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := stage.EnsureTopics(ctx, cfg); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// sender is an exporter: it sends from an address of its own and remembers what
+// its datagrams mean.
+type sender struct {
+	addr       netip.Addr
+	conn       *net.UDPConn
+	normalizer *normalize.Normalizer
+	want       normalize.Result
+}
+
+func newSender(t *testing.T, addr, to string) *sender {
+	t.Helper()
+	target, err := net.ResolveUDPAddr("udp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(addr)}, target)
+	if err != nil {
+		t.Skipf("this system has no address %s: %v", addr, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &sender{addr: netip.MustParseAddr(addr), conn: conn, normalizer: normalize.New(normalize.Default())}
+}
+
+func (s *sender) send(t *testing.T, payload []byte) {
+	t.Helper()
+	if _, err := s.conn.Write(payload); err != nil {
+		t.Fatal(err)
+	}
+	s.normalizer.Datagram(normalize.Datagram{Exporter: s.addr, ReceivedNs: uint64(time.Now().UnixNano()), Payload: payload}, &s.want)
+}
+
+// datagrams are the export datagrams of a file of the shared data, per exporter.
+func datagrams(t *testing.T, name string) map[netip.Addr][][]byte {
+	t.Helper()
+	r, err := capture.Open([]string{testkit.Data(t, name)}, capture.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	sent := map[netip.Addr][][]byte{}
+	for {
+		d, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return sent
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent[d.Src.Addr()] = append(sent[d.Src.Addr()], bytes.Clone(d.Payload))
+	}
+}
+
+// log is what ingest's sources have written, held against the protocol while it
+// is read.
+type log struct {
+	// ids are the flows' record ids, per exporter in the order of each partition.
+	ids    map[string]map[int][]uint64
+	flows  int
+	events int
+	dead   int
+	bytes  uint64
+	// sources are the last word of each, per partition.
+	sources map[string]map[string]string
+	// behind is the largest difference of a message's tick to its append time.
+	behind time.Duration
+}
+
+type place struct {
+	source, topic string
+	partition     int
+}
+
+// readLog reads all that ingest has written so far: repeated messages are dropped
+// by their numbers, as every reader does, and a gap, a falling tick or a record
+// under another tick than that of its reception fails the test.
+func readLog(t *testing.T, cfg stage.Config) *log {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	peek := stage.NewPeek(cfg)
+	defer peek.Close()
+	l := &log{ids: map[string]map[int][]uint64{}, sources: map[string]map[string]string{}}
+	next, tick := map[place]int64{}, map[place]eventtime.Tick{}
+	for _, topic := range dispatch.Topics() {
+		for p := range cfg.PartitionsOf(topic) {
+			from, end, err := peek.Offsets(ctx, topic, p)
+			for err == nil && from < end {
+				from, err = peek.Read(ctx, topic, p, from, time.Second, func(m *stage.Message) error {
+					at := place{m.Source, topic, p}
+					if m.Tick < tick[at] {
+						t.Errorf("%v: tick %d after %d", at, m.Tick, tick[at])
+					}
+					tick[at] = m.Tick
+					l.take(t, m, at, next)
+					return nil
+				})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return l
+}
+
+func (l *log) take(t *testing.T, m *stage.Message, at place, next map[place]int64) {
+	t.Helper()
+	if m.Seq > next[at] {
+		t.Errorf("%v: record %d where %d was expected", at, m.Seq, next[at])
+	}
+	unit := fmt.Sprintf("%s/%d", at.topic, at.partition)
+	if l.sources[m.Source] == nil {
+		l.sources[m.Source] = map[string]string{}
+	}
+	if at.topic != stage.FlowsDead {
+		l.sources[m.Source][unit] = m.Bye
+	}
+	seen := next[at] - m.Seq
+	next[at] = max(next[at], m.Seq+int64(m.Count))
+	if seen >= int64(m.Count) {
+		return
+	}
+	if m.Tick > 0 {
+		l.behind = max(l.behind, (m.Time.Sub(time.Unix(0, int64(m.Tick.Ns()))) - eventtime.TickLength).Abs())
+	}
+	value, err := flow.Skip(m.Value, int(seen))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch at.topic {
+	case stage.FlowsRaw:
+		l.flowsOf(t, value, m, at.partition)
+	case stage.Events:
+		l.events += m.Count - int(seen)
+	case stage.FlowsDead:
+		l.dead++
+	}
+}
+
+func (l *log) flowsOf(t *testing.T, batch []byte, m *stage.Message, partition int) {
+	t.Helper()
+	for {
+		b, rest, err := flow.Next(batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			return
+		}
+		batch = rest
+		var f flowv1.Flow
+		if err := f.UnmarshalVT(b); err != nil {
+			t.Fatal(err)
+		}
+		if got := eventtime.TickOf(f.TimeReceivedNs); got != m.Tick {
+			t.Errorf("a flow received in tick %d lies in tick %d", got, m.Tick)
+		}
+		a, _ := netip.AddrFromSlice(f.SamplerAddress)
+		if l.ids[a.String()] == nil {
+			l.ids[a.String()] = map[int][]uint64{}
+		}
+		l.ids[a.String()][partition] = append(l.ids[a.String()][partition], f.RecordId)
+		l.flows++
+		l.bytes += f.Bytes
+	}
+}
+
+// holds compares the log with what the senders' datagrams mean: every record,
+// once, and each exporter's in the order in which it sent them.
+func (l *log) holds(t *testing.T, senders ...*sender) {
+	t.Helper()
+	var flows, events, dead int
+	for _, s := range senders {
+		want := map[string]map[int][]uint64{}
+		for _, f := range s.want.Flows {
+			a, _ := netip.AddrFromSlice(f.SamplerAddress)
+			if want[a.String()] == nil {
+				want[a.String()] = map[int][]uint64{}
+			}
+			p := flow.Partition(flow.ConversationHash(f), 2)
+			want[a.String()][p] = append(want[a.String()][p], f.RecordId)
+		}
+		flows, events, dead = flows+len(s.want.Flows), events+len(s.want.Events), dead+len(s.want.Dead)
+		for name, parts := range want {
+			for p, ids := range parts {
+				if got := l.ids[name][p]; !slices.Equal(got, ids) {
+					t.Errorf("%s, partition %d: %d records, or in another order; want %d", name, p, len(got), len(ids))
+				}
+			}
+		}
+	}
+	if l.flows != flows || l.events != events || l.dead != dead {
+		t.Errorf("%d flows, %d events, %d dead letters; want %d, %d, %d", l.flows, l.events, l.dead, flows, events, dead)
+	}
+}
+
+// signedOff expects every source to have said goodbye on every partition.
+func (l *log) signedOff(t *testing.T, sources int) {
+	t.Helper()
+	if len(l.sources) != sources {
+		t.Errorf("%d sources, want %d", len(l.sources), sources)
+	}
+	for source, parts := range l.sources {
+		for unit, bye := range parts {
+			if bye != stage.ByeStop {
+				t.Errorf("%s ends %s with bye %q", source, unit, bye)
+			}
+		}
+	}
+}
+
+// TestIngestOnRealKafka sends real exporters' captures over UDP: each record is in
+// Kafka once, in order, under the tick of its reception; ticks go by the broker's
+// clock, and SIGTERM signs off.
+func TestIngestOnRealKafka(t *testing.T) {
+	broker := realkafka.Test(t)
+	cfg := kafkaConfig(t, broker.Addr())
+	in := startIngest(t, broker.Addr())
+	var senders []*sender
+	files, _ := filepath.Glob(filepath.Join(testkit.Data(t, "captures"), "*.pcap"))
+	for i, file := range files {
+		for _, payloads := range datagrams(t, "captures/"+filepath.Base(file)) {
+			s := newSender(t, fmt.Sprintf("127.0.%d.%d", i+1, len(senders)%250+1), in.listen)
+			senders = append(senders, s)
+			for _, p := range payloads {
+				s.send(t, p)
+			}
+		}
+	}
+	await(t, "the broker's clock", func() bool {
+		return strings.Contains(in.get("/metrics"), `flowledger_stage_clock_offset_seconds{`)
+	})
+	if ahead := in.metric("flowledger_stage_clock_offset_seconds"); ahead > 0.05 || ahead < -0.05 || ahead == 0 {
+		t.Errorf("the broker on this machine is %v s ahead", ahead)
+	}
+	in.stop(t)
+	l := readLog(t, cfg)
+	l.signedOff(t, 1)
+	l.checkSamplers(t, senders)
+	if l.behind > 5*time.Second {
+		t.Errorf("ticks are %s from the broker's clock", l.behind)
+	}
+}
+
+// checkSamplers is holds for captures whose exporters share names (an sFlow agent
+// calls itself what it likes): totals only.
+func (l *log) checkSamplers(t *testing.T, senders []*sender) {
+	t.Helper()
+	var flows, events, dead int
+	var volume uint64
+	for _, s := range senders {
+		flows, events, dead = flows+len(s.want.Flows), events+len(s.want.Events), dead+len(s.want.Dead)
+		for _, f := range s.want.Flows {
+			volume += f.Bytes
+		}
+	}
+	if l.flows != flows || l.events != events || l.dead != dead || l.bytes != volume {
+		t.Errorf("%d flows of %d bytes, %d events, %d dead letters; want %d of %d, %d, %d",
+			l.flows, l.bytes, l.events, l.dead, flows, volume, events, dead)
+	}
+}
+
+// TestIngestOverBrokerPauses lets Kafka stall, with its connections open, and then
+// restarts it, while datagrams come: everything arrives, once, in order.
+func TestIngestOverBrokerPauses(t *testing.T) {
+	front := newFront(t)
+	options := realkafka.Options{Dir: t.TempDir(), Properties: map[string]string{"advertised.listeners": "PLAINTEXT://" + front.addr()}}
+	broker := realkafka.TestWith(t, options)
+	front.lead(broker.Addr())
+	cfg := kafkaConfig(t, front.addr())
+	in := startIngest(t, front.addr())
+	s := newSender(t, "127.0.0.2", in.listen)
+	payloads := oneOf(datagrams(t, "traffic/campus_mixed.pcap.gz"))
+	part := len(payloads) / 5
+	send := func(n int) {
+		for _, p := range payloads[n*part : (n+1)*part] {
+			s.send(t, p)
+		}
+		await(t, "the datagrams", func() bool { return in.metric("flowledger_ingest_datagrams_total") >= float64((n+1)*part) })
+	}
+	send(0)
+	_ = syscall.Kill(broker.PID(), syscall.SIGSTOP)
+	send(1)
+	_ = syscall.Kill(broker.PID(), syscall.SIGCONT)
+	send(2)
+	front.lead("")
+	broker.Stop()
+	send(3)
+	front.lead(realkafka.TestWith(t, options).Addr())
+	send(4)
+	in.stop(t)
+	l := readLog(t, cfg)
+	l.signedOff(t, 1)
+	l.holds(t, s)
+}
+
+// oneOf is what the exporter sent that sent most.
+func oneOf(sent map[netip.Addr][][]byte) (payloads [][]byte) {
+	for _, p := range sent {
+		if len(p) > len(payloads) {
+			payloads = p
+		}
+	}
+	return payloads
+}
+
+// front is an address that leads to a broker that may move: it stands for Kafka's
+// in what Kafka advertises.
+type front struct {
+	listener net.Listener
+	mu       sync.Mutex
+	to       string
+	open     map[net.Conn]struct{}
+}
+
+func newFront(t *testing.T) *front {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{listener: l, open: map[net.Conn]struct{}{}}
+	go f.serve()
+	t.Cleanup(func() { l.Close(); f.lead("") })
+	return f
+}
+
+func (f *front) addr() string { return f.listener.Addr().String() }
+
+// lead sends new connections to an address, or nowhere, and cuts the open ones.
+func (f *front) lead(to string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.to = to
+	for c := range f.open {
+		c.Close()
+	}
+	clear(f.open)
+}
+
+func (f *front) serve() {
+	for {
+		client, err := f.listener.Accept()
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		server, err := net.Dial("tcp", f.to)
+		if f.to == "" || err != nil {
+			f.mu.Unlock()
+			client.Close()
+			continue
+		}
+		f.open[client], f.open[server] = struct{}{}, struct{}{}
+		f.mu.Unlock()
+		go pipe(client, server)
+		go pipe(server, client)
+	}
+}
+
+func pipe(a, b net.Conn) {
+	_, _ = io.Copy(a, b)
+	a.Close()
+	b.Close()
+}
