@@ -1279,8 +1279,16 @@ type Vpc struct {
 	RejectReason     string `protobuf:"bytes,18,opt,name=reject_reason,json=rejectReason,proto3" json:"reject_reason,omitempty"`
 	ResourceId       string `protobuf:"bytes,19,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`
 	EncryptionStatus string `protobuf:"bytes,20,opt,name=encryption_status,json=encryptionStatus,proto3" json:"encryption_status,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The addresses of the interface's own layer (a NAT or transit gateway's), where
+	// they differ from the packet's, which are the flow's src_addr and dst_addr.
+	Srcaddr []byte `protobuf:"bytes,21,opt,name=srcaddr,proto3" json:"srcaddr,omitempty"`
+	Dstaddr []byte `protobuf:"bytes,22,opt,name=dstaddr,proto3" json:"dstaddr,omitempty"`
+	// What else the record says (ECS, transit gateway and newer fields), in the
+	// order of the record. A list, not a map: dedup passes flows on, and its bytes
+	// must not depend on the order of a map.
+	Attributes    []*VpcAttribute `protobuf:"bytes,254,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Vpc) Reset() {
@@ -1453,6 +1461,81 @@ func (x *Vpc) GetEncryptionStatus() string {
 	return ""
 }
 
+func (x *Vpc) GetSrcaddr() []byte {
+	if x != nil {
+		return x.Srcaddr
+	}
+	return nil
+}
+
+func (x *Vpc) GetDstaddr() []byte {
+	if x != nil {
+		return x.Dstaddr
+	}
+	return nil
+}
+
+func (x *Vpc) GetAttributes() []*VpcAttribute {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// VpcAttribute is a field of a VPC flow log without a place of its own.
+type VpcAttribute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// AWS's name, underscored.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VpcAttribute) Reset() {
+	*x = VpcAttribute{}
+	mi := &file_flow_v1_flow_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VpcAttribute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VpcAttribute) ProtoMessage() {}
+
+func (x *VpcAttribute) ProtoReflect() protoreflect.Message {
+	mi := &file_flow_v1_flow_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VpcAttribute.ProtoReflect.Descriptor instead.
+func (*VpcAttribute) Descriptor() ([]byte, []int) {
+	return file_flow_v1_flow_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *VpcAttribute) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VpcAttribute) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 var File_flow_v1_flow_proto protoreflect.FileDescriptor
 
 const file_flow_v1_flow_proto_rawDesc = "" +
@@ -1562,7 +1645,7 @@ const file_flow_v1_flow_proto_rawDesc = "" +
 	"\vapplication\x18\xd3\x01 \x01(\tR\vapplication\x12\x13\n" +
 	"\x04user\x18\xd4\x01 \x01(\tR\x04user\x12$\n" +
 	"\rfirewall_rule\x18\xed\x01 \x01(\tR\ffirewallRule\x12\x1c\n" +
-	"\trecord_id\x18\xe8\x01 \x01(\x06R\brecordId\"\xaf\x05\n" +
+	"\trecord_id\x18\xe8\x01 \x01(\x06R\brecordId\"\x9b\x06\n" +
 	"\x03Vpc\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12!\n" +
@@ -1590,7 +1673,15 @@ const file_flow_v1_flow_proto_rawDesc = "" +
 	"\rreject_reason\x18\x12 \x01(\tR\frejectReason\x12\x1f\n" +
 	"\vresource_id\x18\x13 \x01(\tR\n" +
 	"resourceId\x12+\n" +
-	"\x11encryption_status\x18\x14 \x01(\tR\x10encryptionStatus*\x9c\x01\n" +
+	"\x11encryption_status\x18\x14 \x01(\tR\x10encryptionStatus\x12\x18\n" +
+	"\asrcaddr\x18\x15 \x01(\fR\asrcaddr\x12\x18\n" +
+	"\adstaddr\x18\x16 \x01(\fR\adstaddr\x126\n" +
+	"\n" +
+	"attributes\x18\xfe\x01 \x03(\v2\x15.flow.v1.VpcAttributeR\n" +
+	"attributes\"8\n" +
+	"\fVpcAttribute\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value*\x9c\x01\n" +
 	"\bFlowType\x12\x19\n" +
 	"\x15FLOW_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11FLOW_TYPE_SFLOW_5\x10\x01\x12\x18\n" +
@@ -1641,17 +1732,18 @@ func file_flow_v1_flow_proto_rawDescGZIP() []byte {
 }
 
 var file_flow_v1_flow_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_flow_v1_flow_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_flow_v1_flow_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_flow_v1_flow_proto_goTypes = []any{
-	(FlowType)(0),      // 0: flow.v1.FlowType
-	(Direction)(0),     // 1: flow.v1.Direction
-	(InitiatorHint)(0), // 2: flow.v1.InitiatorHint
-	(TimeQuality)(0),   // 3: flow.v1.TimeQuality
-	(SamplingKind)(0),  // 4: flow.v1.SamplingKind
-	(Authority)(0),     // 5: flow.v1.Authority
-	(*Flow)(nil),       // 6: flow.v1.Flow
-	(*Reporter)(nil),   // 7: flow.v1.Reporter
-	(*Vpc)(nil),        // 8: flow.v1.Vpc
+	(FlowType)(0),        // 0: flow.v1.FlowType
+	(Direction)(0),       // 1: flow.v1.Direction
+	(InitiatorHint)(0),   // 2: flow.v1.InitiatorHint
+	(TimeQuality)(0),     // 3: flow.v1.TimeQuality
+	(SamplingKind)(0),    // 4: flow.v1.SamplingKind
+	(Authority)(0),       // 5: flow.v1.Authority
+	(*Flow)(nil),         // 6: flow.v1.Flow
+	(*Reporter)(nil),     // 7: flow.v1.Reporter
+	(*Vpc)(nil),          // 8: flow.v1.Vpc
+	(*VpcAttribute)(nil), // 9: flow.v1.VpcAttribute
 }
 var file_flow_v1_flow_proto_depIdxs = []int32{
 	0,  // 0: flow.v1.Flow.type:type_name -> flow.v1.FlowType
@@ -1664,11 +1756,12 @@ var file_flow_v1_flow_proto_depIdxs = []int32{
 	4,  // 7: flow.v1.Flow.sampling_kind:type_name -> flow.v1.SamplingKind
 	0,  // 8: flow.v1.Reporter.type:type_name -> flow.v1.FlowType
 	1,  // 9: flow.v1.Reporter.direction:type_name -> flow.v1.Direction
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	9,  // 10: flow.v1.Vpc.attributes:type_name -> flow.v1.VpcAttribute
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_flow_v1_flow_proto_init() }
@@ -1682,7 +1775,7 @@ func file_flow_v1_flow_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flow_v1_flow_proto_rawDesc), len(file_flow_v1_flow_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -33,7 +33,8 @@ type Config struct {
 	// LateHorizon is how long a flow is remembered after its last report, so
 	// that a late duplicate is recognised and not counted.
 	LateHorizon time.Duration `yaml:"late_horizon" doc:"how long late duplicates are recognised"`
-	// Slack is how far the clocks and segment ends of two exporters may differ.
+	// Slack is how far the clocks of two exporters may differ. Beyond it, a flow
+	// that one of them reports after the hold is counted twice.
 	Slack time.Duration `yaml:"slack" doc:"tolerated difference between the times of two exporters"`
 	// MaxFlows bounds the flows remembered per partition; the oldest that wait
 	// for nothing are forgotten first, and counted.
@@ -54,7 +55,7 @@ func Default() Config {
 		Hold:          10 * time.Second,
 		FailoverAfter: 2 * time.Minute,
 		LateHorizon:   35 * time.Minute,
-		Slack:         2 * time.Second,
+		Slack:         5 * time.Second,
 		MaxFlows:      4_000_000,
 	}
 }

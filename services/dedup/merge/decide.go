@@ -13,6 +13,8 @@ type claim struct {
 	// rate is the highest sampling rate of its reports; above 1 is sampled.
 	rate uint64
 	inIf uint32
+	// shares: a report of it begins within the time that is already counted.
+	shares bool
 }
 
 // decide ends the hold of a flow: choose the authority, emit its reports with
@@ -25,7 +27,12 @@ func (w *Window) decide(e *entry, emit func(*flowv1.Flow)) {
 		w.stats.Failovers++
 	}
 	if e.authority != winner {
-		e.authority, e.reason = winner, reason
+		e.authority, e.reason, e.timeouts = winner, reason, 0
+	}
+	for i := range e.held {
+		if h := &e.held[i]; h.point == winner {
+			e.timeouts = max(e.timeouts, h.timeouts)
+		}
 	}
 	w.emitHeld(e, emit)
 	w.stats.Waiting -= len(e.held)
@@ -39,15 +46,17 @@ func (w *Window) claims(e *entry) []claim {
 next:
 	for i := range e.held {
 		h := &e.held[i]
+		shares := h.start+uint64(w.cfg.Slack) < e.coverEnd
 		for j := range claims {
 			if c := &claims[j]; c.point == h.point {
 				c.bytes += h.bytes
 				c.packets += h.packets
 				c.rate = max(c.rate, h.rate)
+				c.shares = c.shares || shares
 				continue next
 			}
 		}
-		claims = append(claims, claim{h.point, h.bytes, h.packets, h.rate, h.inIf})
+		claims = append(claims, claim{h.point, h.bytes, h.packets, h.rate, h.inIf, shares})
 	}
 	w.out.claims = claims
 	return claims
@@ -60,7 +69,7 @@ func (w *Window) choose(e *entry, claims []claim) (uint32, flowv1.Authority) {
 			return c.point, e.reason
 		}
 	}
-	point, reason := w.byPolicy(claims)
+	point, reason := w.byPolicy(exact(claims))
 	switch {
 	case e.authority != noPoint:
 		reason = flowv1.Authority_AUTHORITY_FAILOVER
@@ -68,6 +77,27 @@ func (w *Window) choose(e *entry, claims []claim) (uint32, flowv1.Authority) {
 		reason = flowv1.Authority_AUTHORITY_SOLE
 	}
 	return point, reason
+}
+
+// exact leaves only the claims that share no time with what is counted, if there
+// are any of the best sampling: of the others, only an estimate would count.
+func exact(claims []claim) []claim {
+	rate := claims[0].rate
+	for i := range claims {
+		rate = min(rate, claims[i].rate)
+	}
+	n := 0
+	for i := range claims {
+		if c := claims[i]; !c.shares && (c.rate <= rate || c.rate <= 1) {
+			claims[i] = claims[n]
+			claims[n] = c
+			n++
+		}
+	}
+	if n == 0 {
+		return claims
+	}
+	return claims[:n]
 }
 
 func (w *Window) byPolicy(claims []claim) (uint32, flowv1.Authority) {
@@ -147,6 +177,7 @@ func (w *Window) emitHeld(e *entry, emit func(*flowv1.Flow)) {
 		if h.point != e.authority {
 			best := closest(segments, h.start, h.end)
 			segments[best].flow.Reporters = append(segments[best].flow.Reporters, w.out.reporter(w.out.decode(h.cell)))
+			e.reach = max(e.reach, h.end)
 			w.stats.Merged++
 		}
 		w.cells.drop(h.cell)

@@ -10,7 +10,7 @@ import (
 )
 
 // snapshotVersion changes with the layout below.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // AppendSnapshot appends the whole state.
 func (w *Window) AppendSnapshot(dst []byte) []byte {
@@ -41,6 +41,8 @@ func (e *entry) append(s *snap.Writer) {
 	s.Uint(uint64(e.reason))
 	s.Uint(e.coverEnd)
 	s.Uint(e.floor)
+	s.Uint(e.reach)
+	s.Uint(uint64(e.timeouts))
 	s.Int(int64(e.last))
 	s.Int(int64(e.due))
 	s.Uint(uint64(len(e.held)))
@@ -81,7 +83,7 @@ func (w *Window) restoreEntry(r *snap.Reader) error {
 	k.Realm, k.Proto = uint32(r.Uint()), uint8(r.Uint())
 	e, id := w.entry(k)
 	e.authority, e.reason = uint32(r.Uint()), flowv1.Authority(r.Uint())
-	e.coverEnd, e.floor = r.Uint(), r.Uint()
+	e.coverEnd, e.floor, e.reach, e.timeouts = r.Uint(), r.Uint(), r.Uint(), uint32(r.Uint())
 	e.last, e.due = eventtime.Tick(r.Int()), eventtime.Tick(r.Int())
 	if e.authority != noPoint && int(e.authority) >= len(w.points.all) {
 		return fmt.Errorf("cannot restore dedup's state: %w", snap.ErrCorrupt)

@@ -7,7 +7,8 @@
 //	report ─▶ first of its flow ────────▶ hold (10 s) ─▶ policy chooses the authority ─▶ flows with reporters
 //	       ├▶ of the authority ─────────▶ at once, counted
 //	       ├▶ of another, time covered ─▶ at once, zero volume: a late reporter
-//	       ╰▶ of another, beyond it ────▶ waits for the authority; if that stays silent, takes over
+//	       ├▶ of another, after a gap ──▶ hold, then it takes over: no time is shared
+//	       ╰▶ of another, beyond it ────▶ waits as long as the authority may be silent, then takes over
 //
 // Time covered once is not counted again: after a failover a report that
 // straddles the border counts by its uncovered share (RFC 7015 §5.1.1, uniform
@@ -18,12 +19,17 @@
 package merge
 
 import (
+	"time"
+
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/slab"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
+
+// timeoutMargin is added to an exporter's timeouts: the way to us.
+const timeoutMargin = 60 * time.Second
 
 // noPoint is the authority of a flow that has none yet.
 const noPoint = ^uint32(0)
@@ -38,6 +44,12 @@ type entry struct {
 	// coverEnd is the end of the time counted so far; floor the end of the time
 	// that former authorities counted, of which nothing is counted again.
 	coverEnd, floor uint64
+	// reach is the end of the time that merged reporters told of. What lies
+	// between coverEnd and it the authority has yet to report.
+	reach uint64
+	// timeouts is the authority's active plus inactive timeout, in milliseconds;
+	// 0 is unknown.
+	timeouts uint32
 	// last is the tick of the last report of any point.
 	last eventtime.Tick
 	// held is the list of reports that wait, oldest first; due is when they are decided.
@@ -54,6 +66,7 @@ type held struct {
 	bytes, packets uint64
 	rate           uint64
 	inIf           uint32
+	timeouts       uint32
 }
 
 // Stats counts what happened, for metrics.
@@ -146,11 +159,21 @@ func (w *Window) add(now eventtime.Tick, f *flowv1.Flow, emit func(*flowv1.Flow)
 		w.count(e, f, e.reason, emit)
 	case f.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
 		w.late(e, f, emit)
-	case f.TimeFlowStartNs+uint64(w.cfg.Slack) >= e.coverEnd:
+	case f.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && e.reach <= e.coverEnd+uint64(w.cfg.Slack):
 		w.hold(e, id, p, f, now.After(w.cfg.Hold))
 	default:
-		w.hold(e, id, p, f, now.After(w.cfg.FailoverAfter))
+		w.hold(e, id, p, f, now.After(w.patience(e)))
 	}
+}
+
+// patience is how long reports that share time with the authority's wait for
+// it: an exporter that cuts a running flow after its active timeout, and waits
+// for its inactive timeout, may be silent for both (DOMAIN: and 60 s).
+func (w *Window) patience(e *entry) time.Duration {
+	if e.timeouts == 0 {
+		return w.cfg.FailoverAfter
+	}
+	return max(w.cfg.FailoverAfter, time.Duration(e.timeouts)*time.Millisecond+timeoutMargin)
 }
 
 // entry finds or makes the state of a flow.
@@ -164,8 +187,8 @@ func (w *Window) entry(k flow.Key) (*entry, uint32) {
 	return e, id
 }
 
-// hold keeps a report until due at the latest. An earlier decision of the flow
-// takes all that wait.
+// hold keeps a report until the decision of its flow: due if it is the first to
+// wait, else that of the first. What came first may need more patience.
 func (w *Window) hold(e *entry, id, p uint32, f *flowv1.Flow, due eventtime.Tick) {
 	e.held = append(e.held, held{
 		cell:  w.cells.put(f),
@@ -173,9 +196,10 @@ func (w *Window) hold(e *entry, id, p uint32, f *flowv1.Flow, due eventtime.Tick
 		start: f.TimeFlowStartNs, end: f.TimeFlowEndNs,
 		bytes: f.Bytes, packets: f.Packets,
 		rate: f.SamplingRate, inIf: f.InIf,
+		timeouts: f.ActiveTimeoutMs + f.InactiveTimeoutMs,
 	})
 	w.stats.Waiting++
-	if len(e.held) == 1 || due < e.due {
+	if len(e.held) == 1 {
 		e.due = due
 		w.holds.Set(due, id)
 	}

@@ -26,9 +26,18 @@ type Config struct {
 
 	MaxExporters           int           `yaml:"max_exporters" doc:"exporters kept at a time; further ones are refused until one has been silent for an hour"`
 	MaxDomains             int           `yaml:"max_domains" doc:"observation domains kept per exporter"`
+	MaxTotalDomains        int           `yaml:"max_total_domains" doc:"observation domains kept in total"`
 	MaxTemplates           int           `yaml:"max_templates" doc:"templates kept in total"`
 	MaxExporterTemplates   int           `yaml:"max_exporter_templates" doc:"templates kept per exporter"`
 	MaxFields              int           `yaml:"max_fields" doc:"fields of a template"`
+	MaxTotalFields         int           `yaml:"max_total_fields" doc:"fields of all templates that are kept"`
+	MaxExporterFields      int           `yaml:"max_exporter_fields" doc:"fields of all templates that are kept per exporter"`
+	TemplateTimeout        time.Duration `yaml:"template_timeout" doc:"how long a template that came over UDP is used at least after it came last; beyond, three times the longest interval at which the exporter sent it"`
+	WaitForTemplate        time.Duration `yaml:"wait_for_template" doc:"how long data waits for its template; then it is a dead letter"`
+	MaxWaitingBytes        int           `yaml:"max_waiting_bytes" doc:"bytes of data that may wait for templates per exporter"`
+	MaxTotalWaitingBytes   int           `yaml:"max_total_waiting_bytes" doc:"bytes of data that may wait for templates in total"`
+	RepublishInterval      time.Duration `yaml:"republish_interval" doc:"how often templates and what else is known of exporters is told again on topic exporters"`
+	MaxFacts               int           `yaml:"max_facts" doc:"facts that are told again, in total"`
 	MaxOptionsEntries      int           `yaml:"max_options_entries" doc:"samplers and application names kept per exporter, each"`
 	MaxFirewallConns       int           `yaml:"max_firewall_connections" doc:"firewall connections remembered per exporter, so that updates and teardowns are not both counted"`
 	MaxDeadBytes           int           `yaml:"max_dead_bytes" doc:"bytes of dead letters kept per result; of further ones, only the reasons are"`
@@ -58,9 +67,18 @@ func Default() Config {
 	return Config{
 		MaxExporters:           4096,
 		MaxDomains:             256,
+		MaxTotalDomains:        65536,
 		MaxTemplates:           65536,
 		MaxExporterTemplates:   4096,
 		MaxFields:              1024,
+		MaxTotalFields:         1 << 20,
+		MaxExporterFields:      1 << 16,
+		TemplateTimeout:        30 * time.Minute,
+		WaitForTemplate:        time.Minute,
+		MaxWaitingBytes:        1 << 20,
+		MaxTotalWaitingBytes:   64 << 20,
+		RepublishInterval:      5 * time.Minute,
+		MaxFacts:               1 << 16,
 		MaxOptionsEntries:      16384,
 		MaxFirewallConns:       65536,
 		MaxDeadBytes:           4 << 20,
@@ -81,7 +99,13 @@ func (c Config) Validate() error {
 		{"max_domains", c.MaxDomains, 1 << 16},
 		{"max_templates", c.MaxTemplates, 1 << 22},
 		{"max_exporter_templates", c.MaxExporterTemplates, 1 << 20},
+		{"max_total_domains", c.MaxTotalDomains, 1 << 22},
 		{"max_fields", c.MaxFields, 1 << 14},
+		{"max_total_fields", c.MaxTotalFields, 1 << 26},
+		{"max_exporter_fields", c.MaxExporterFields, 1 << 24},
+		{"max_waiting_bytes", c.MaxWaitingBytes, 1 << 30},
+		{"max_total_waiting_bytes", c.MaxTotalWaitingBytes, 1 << 36},
+		{"max_facts", c.MaxFacts, 1 << 24},
 		{"max_options_entries", c.MaxOptionsEntries, 1 << 22},
 		{"max_firewall_connections", c.MaxFirewallConns, 1 << 24},
 		{"max_dead_bytes", c.MaxDeadBytes, 1 << 30},
@@ -96,10 +120,14 @@ func (c Config) Validate() error {
 	}{
 		{"future_tolerance", c.FutureTolerance}, {"old_tolerance", c.OldTolerance},
 		{"default_active_timeout", c.DefaultActiveTimeout}, {"default_inactive_timeout", c.DefaultInactiveTimeout},
+		{"template_timeout", c.TemplateTimeout}, {"wait_for_template", c.WaitForTemplate}, {"republish_interval", c.RepublishInterval},
 	} {
 		if err := validTimeout(d.key, d.v); err != nil {
 			return err
 		}
+	}
+	if c.RepublishInterval < time.Second {
+		return fmt.Errorf("republish_interval is %s, but must be at least 1s", c.RepublishInterval)
 	}
 	seen := map[netip.Prefix]int{}
 	for i := range c.Exporters {

@@ -146,6 +146,7 @@ const (
 	ieObservationMillis      element = 323
 	ieObservationMicros      element = 324
 	ieObservationNanos       element = 325
+	ieElementDataType        element = 339
 	ieElementName            element = 341
 	ieEnterprise             element = 346
 	ieUserName               element = 371

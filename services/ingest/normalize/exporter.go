@@ -7,8 +7,15 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
-// silentNs is how long an exporter must have been silent to make room for another.
-const silentNs = uint64(time.Hour)
+const (
+	// silentNs is how long an exporter must have been silent to make room for
+	// another, and passingNs how long one that was only heard for a moment: a flood
+	// from forged addresses keeps no real exporter out for long.
+	silentNs  = uint64(time.Hour)
+	passingNs = uint64(time.Minute)
+	// sweepNs is how often we look for silent ones.
+	sweepNs = 10 * nsPerS
+)
 
 // exporter is what is kept of one device.
 type exporter struct {
@@ -21,12 +28,19 @@ type exporter struct {
 	activeMs, inactiveMs uint32 // as configured
 	uptimeSeconds        bool   // QuirkUptimeSeconds
 
-	domains   map[domainKey]*domain
-	templates int
-	lastNs    uint64
+	domains    map[domainKey]*domain
+	lastDomain *domain
+	// templates and fields count those of all its domains.
+	templates, fields int
+	firstNs, lastNs   uint64
+	// announced counts the templates it was quoted with in announceMinute.
+	announced      int
+	announceMinute uint64
+	waitingBytes   int
 
 	reverse      reverseWatch
 	applications recent[uint64, string] // application id → name
+	elements     map[element]elementType
 	firewall     recent[connKey, connCount]
 }
 
@@ -36,17 +50,29 @@ type domainKey struct {
 	kind  flowv1.FlowType
 	id    uint32
 	agent netip.Addr
+	// session tells the transport sessions of RFC 7011 §10.4 (TCP, TLS) apart; 0 is UDP.
+	session uint64
 }
 
 // domain is what is kept of one observation domain: RFC 7011 §3.1's scope of
 // templates and sequence numbers.
 type domain struct {
 	key       domainKey
+	exp       *exporter
 	agentWire []byte // sampler_address of its records
+	lastNs    uint64
 
 	templates map[uint16]*template
 	// last is the template looked up last; most data sets use the same one.
 	last *template
+	// waiting has the data sets without template, by its id.
+	waiting map[uint16][]*waitingSet
+	notices map[noticeKey]*notice
+
+	sequences  sequences
+	duplicates duplicates
+	// datagrams, records, duplicated and lostRecords are as in DomainStats.
+	datagrams, records, duplicated, lostRecords uint64
 
 	boot       bootClock
 	inferred   inferredBoot
@@ -54,12 +80,14 @@ type domain struct {
 	samplers   samplers
 	// activeMs and inactiveMs are as told by options; 0 is unknown.
 	activeMs, inactiveMs uint32
+	// timeoutsNs and systemInitNs are when they were told.
+	timeoutsNs, systemInitNs uint64
 }
 
 // exporterOf finds or adds an exporter; nil if there is no room.
 func (n *Normalizer) exporterOf(addr netip.Addr, receivedNs uint64) *exporter {
 	if e := n.lastExporter; e != nil && e.addr == addr {
-		e.lastNs = receivedNs
+		e.lastNs = max(e.lastNs, receivedNs)
 		return e
 	}
 	e, ok := n.exporters[addr]
@@ -68,9 +96,10 @@ func (n *Normalizer) exporterOf(addr netip.Addr, receivedNs uint64) *exporter {
 			return nil
 		}
 		e = n.newExporter(addr)
+		e.firstNs = receivedNs
 		n.exporters[addr] = e
 	}
-	e.lastNs = receivedNs
+	e.lastNs = max(e.lastNs, receivedNs)
 	n.lastExporter = e
 	return e
 }
@@ -95,17 +124,27 @@ func (n *Normalizer) newExporter(addr netip.Addr) *exporter {
 	return e
 }
 
-// dropSilent forgets the exporters that have been silent for an hour, and tells
-// whether there was any. It looks at most once a minute.
+// patience is how long an exporter may be silent and stay, where room is needed.
+func (e *exporter) patience() uint64 {
+	if e.lastNs-e.firstNs < passingNs {
+		return passingNs
+	}
+	return silentNs
+}
+
+// dropSilent forgets the exporters that have been silent for long, and tells
+// whether there was any.
 func (n *Normalizer) dropSilent(receivedNs uint64) bool {
 	if receivedNs < n.nextSweepNs {
 		return false
 	}
-	n.nextSweepNs = receivedNs + uint64(time.Minute)
+	n.nextSweepNs = receivedNs + sweepNs
 	dropped := false
 	for addr, e := range n.exporters {
-		if e.lastNs+silentNs <= receivedNs {
-			n.templates -= e.templates
+		if e.lastNs+e.patience() <= receivedNs {
+			for _, d := range e.domains {
+				n.forgetDomain(d)
+			}
 			delete(n.exporters, addr)
 			dropped = true
 		}
@@ -116,20 +155,83 @@ func (n *Normalizer) dropSilent(receivedNs uint64) bool {
 	return dropped
 }
 
-// domainOf finds or adds an observation domain; nil if there is no room.
-func (n *Normalizer) domainOf(e *exporter, key domainKey) *domain {
-	d, ok := e.domains[key]
-	if !ok {
-		if len(e.domains) >= n.cfg.MaxDomains {
-			return nil
-		}
-		d = &domain{key: key, agentWire: e.wire}
-		if key.agent.IsValid() {
-			d.agentWire = key.agent.AsSlice()
-		}
-		e.domains[key] = d
+// enter finds or adds the observation domain of a message. It returns false where
+// there is no room for it.
+func (n *Normalizer) enter(m *message, key domainKey) bool {
+	key.session = m.session
+	if m.dom = n.domainOf(m.exp, key, m.receivedNs); m.dom == nil {
+		m.fail("too_many_domains")
+		return false
 	}
+	return true
+}
+
+// domainOf finds or adds an observation domain; nil if there is no room.
+func (n *Normalizer) domainOf(e *exporter, key domainKey, nowNs uint64) *domain {
+	d := e.lastDomain
+	if d == nil || d.key != key {
+		if d = e.domains[key]; d == nil {
+			if !n.roomForDomain(e, nowNs) {
+				return nil
+			}
+			d = &domain{key: key, exp: e, agentWire: e.wire}
+			d.sequences.byDatagrams = countsDatagrams(key.kind)
+			if key.agent.IsValid() {
+				d.agentWire = key.agent.AsSlice()
+			}
+			e.domains[key] = d
+			n.domains++
+		}
+		e.lastDomain = d
+	}
+	d.lastNs = max(d.lastNs, nowNs)
 	return d
+}
+
+// roomForDomain tells whether a domain may be added. Where there is no room, it
+// forgets the domains of the exporter that have been silent for an hour, or, if
+// they are too many in total, everybody's.
+func (n *Normalizer) roomForDomain(e *exporter, nowNs uint64) bool {
+	fits := func() bool { return len(e.domains) < n.cfg.MaxDomains && n.domains < n.cfg.MaxTotalDomains }
+	if fits() {
+		return true
+	}
+	if nowNs < n.nextSweepNs {
+		return false
+	}
+	n.nextSweepNs = nowNs + sweepNs
+	n.dropDomains(e, nowNs)
+	if n.domains >= n.cfg.MaxTotalDomains {
+		for _, other := range n.exporters {
+			n.dropDomains(other, nowNs)
+		}
+	}
+	return fits()
+}
+
+// dropDomains forgets the silent domains of an exporter.
+func (n *Normalizer) dropDomains(e *exporter, nowNs uint64) {
+	for _, d := range e.domains {
+		if d.lastNs+silentNs <= nowNs {
+			n.forgetDomain(d)
+		}
+	}
+}
+
+// forgetDomain gives up all that is kept of a domain. What waits for one of its
+// templates is buried in time.
+func (n *Normalizer) forgetDomain(d *domain) {
+	for _, t := range d.templates {
+		n.forgetTemplate(d.exp, d, t)
+	}
+	for _, c := range d.notices {
+		n.forgetNotice(c)
+	}
+	delete(d.exp.domains, d.key)
+	if d.exp.lastDomain == d {
+		d.exp.lastDomain = nil
+	}
+	n.domains--
 }
 
 // realmOf is the address space of a record: its VLAN's, its VRF's, or the exporter's.

@@ -25,12 +25,16 @@ func (n *Normalizer) netflow9(m *message, b []byte, out *Result) {
 	seconds := binary.BigEndian.Uint32(b[8:])
 	m.sequence = binary.BigEndian.Uint32(b[12:])
 	m.exportNs = uint64(seconds) * nsPerS
-	if m.dom = n.domainOf(m.exp, domainKey{kind: m.kind, id: binary.BigEndian.Uint32(b[16:])}); m.dom == nil {
-		m.fail("too_many_domains")
+	m.header = b[:v9Header]
+	if !n.enter(m, domainKey{kind: m.kind, id: binary.BigEndian.Uint32(b[16:])}) {
+		return
+	}
+	if m.repeated(out) {
 		return
 	}
 	m.setUptime(uptime, int64(seconds)*1000, 1000)
 	n.sets(m, b[v9Header:], out)
+	m.leave(out)
 }
 
 // setUptime takes in the header's uptime and time of day.
@@ -45,7 +49,7 @@ func (m *message) setUptime(uptime uint32, unixMs, resolutionMs int64) {
 // ipfix reads the IPFIX messages of a datagram (RFC 7011 §3.1).
 func (n *Normalizer) ipfix(m *message, b []byte, out *Result) {
 	m.kind = flowv1.FlowType_FLOW_TYPE_IPFIX
-	for len(b) > 0 && !zero(b) {
+	for first := true; len(b) > 0 && !zero(b); {
 		if len(b) < ipfixHeader {
 			m.fail("truncated_header")
 			return
@@ -65,12 +69,16 @@ func (n *Normalizer) ipfix(m *message, b []byte, out *Result) {
 		}
 		m.exportNs = uint64(binary.BigEndian.Uint32(b[4:])) * nsPerS
 		m.sequence = binary.BigEndian.Uint32(b[8:])
-		if m.dom = n.domainOf(m.exp, domainKey{kind: m.kind, id: binary.BigEndian.Uint32(b[12:])}); m.dom == nil {
-			m.fail("too_many_domains")
+		m.header = b[:ipfixHeader]
+		if !n.enter(m, domainKey{kind: m.kind, id: binary.BigEndian.Uint32(b[12:])}) {
+			return
+		}
+		if first && m.repeated(out) {
 			return
 		}
 		n.sets(m, b[ipfixHeader:length], out)
-		b = b[length:]
+		m.leave(out)
+		b, first = b[length:], false
 	}
 }
 
@@ -113,11 +121,17 @@ func (n *Normalizer) sets(m *message, b []byte, out *Result) {
 
 // dataSet reads the records of a data set by its template.
 func (n *Normalizer) dataSet(m *message, id uint16, set []byte, out *Result) {
-	t := m.dom.templateOf(id)
+	t := m.dom.templateOf(id, m.receivedNs)
 	if t == nil {
-		out.MissingTemplateSets++
+		m.uncounted = true
+		n.wait(m, id, set, out)
 		return
 	}
+	n.readSet(m, t, set, out)
+}
+
+// readSet reads the records of a data set by this template.
+func (n *Normalizer) readSet(m *message, t *template, set []byte, out *Result) {
 	if t.plan.fixed {
 		n.inferBoot(m, t, set)
 		for size := t.plan.min; len(set) >= size; set = set[size:] {
@@ -146,6 +160,7 @@ func (n *Normalizer) buryRecord(m *message, reason string, b []byte, t *template
 		out.DataRecords++
 		out.Records.Dead++
 	}
+	m.uncounted = true
 	out.bury(reason, m, b, n.cfg.MaxDeadBytes)
 }
 
@@ -205,6 +220,7 @@ func (n *Normalizer) inferBoot(m *message, t *template, set []byte) {
 
 // record turns one record into what its template's plan says.
 func (n *Normalizer) record(m *message, t *template, data []byte, bounds []span, out *Result) {
+	m.records++
 	if t.options {
 		out.OptionsRecords++
 		n.optionsRecord(m, t, data, bounds, out)

@@ -46,8 +46,10 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 	m.exportNs = uint64(seconds)*nsPerS + uint64(nanos)
 	// Engine type and id: the line card that metered.
 	engine := uint32(binary.BigEndian.Uint16(b[20:]))
-	if m.dom = n.domainOf(m.exp, domainKey{kind: m.kind, id: engine}); m.dom == nil {
-		m.fail("too_many_domains")
+	if !n.enter(m, domainKey{kind: m.kind, id: engine}) {
+		return
+	}
+	if m.repeated(out) {
 		return
 	}
 	m.setUptime(uptime, m.exportMs(), 1)
@@ -63,4 +65,5 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 		n.record(m, n.v5, records[:v5Record], nil, out)
 		records = records[v5Record:]
 	}
+	m.leave(out)
 }

@@ -42,6 +42,11 @@ type Datagram struct {
 	ReceivedNs uint64
 	// Payload is only read during the call.
 	Payload []byte
+	// Session is the number of the transport session the message came in
+	// (RFC 7011 §10.4: a TCP or TLS connection), never used twice; 0 is UDP. A
+	// session's templates are its own, until they are withdrawn or it ends
+	// (EndSession). Payload is then one IPFIX message.
+	Session uint64
 }
 
 // Normalizer keeps what must be known to read the next datagram: templates,
@@ -50,10 +55,23 @@ type Datagram struct {
 type Normalizer struct {
 	cfg       Config
 	exporters map[netip.Addr]*exporter
-	// templates counts those of all exporters.
-	templates    int
-	lastExporter *exporter
-	nextSweepNs  uint64
+	// templates, fields (of these) and domains count those of all exporters.
+	templates, fields, domains int
+	lastExporter               *exporter
+	nextSweepNs, nextExpiryNs  uint64
+	// nowNs is the latest reception.
+	nowNs uint64
+
+	waiting waitingRoom
+	// learnt has the templates of which others told while data waited for them.
+	learnt []learntTemplate
+	// dueNs is when something is to be done about these two.
+	dueNs uint64
+	// noticeList has the facts to tell again, of which notices count; noticeHand is
+	// the one to look at next.
+	noticeList []*notice
+	notices    int
+	noticeHand int
 
 	names          namer
 	texts          texts
@@ -69,6 +87,9 @@ type Normalizer struct {
 	v5    *template
 }
 
+// never is a time that does not come.
+const never = 1<<64 - 1
+
 // New makes a normalizer that knows no exporter. The configuration must be valid.
 func New(cfg Config) *Normalizer {
 	return &Normalizer{
@@ -82,6 +103,7 @@ func New(cfg Config) *Normalizer {
 		activeMs:       uint32(cfg.DefaultActiveTimeout.Milliseconds()),
 		inactiveMs:     uint32(cfg.DefaultInactiveTimeout.Milliseconds()),
 		v5:             v5Template(),
+		dueNs:          never,
 	}
 }
 
@@ -90,10 +112,14 @@ func New(cfg Config) *Normalizer {
 type message struct {
 	kind       flowv1.FlowType
 	from       netip.Addr
+	port       uint16
+	session    uint64
 	receivedNs uint64
 	exp        *exporter
 	dom        *domain
 
+	// header is the message's, as it came.
+	header   []byte
 	sequence uint32
 	exportNs uint64
 	// uptime is the header's, in milliseconds, and bootMs when it was 0.
@@ -102,8 +128,16 @@ type message struct {
 	bootMs         int64
 	headerSampling sampling
 
-	// base is the upper part of the record ids, position the next lower part.
+	// hash is of all the datagram says and who sent it. Its upper part is that of
+	// the record ids; position is the next lower part.
+	hash           uint64
 	base, position uint64
+	// records counts those that were cut out of the message; uncounted tells that
+	// there are more.
+	records   int
+	uncounted bool
+	// waited counts the sets that have no template.
+	waited uint64
 	// bad is the first reason for which part of the datagram could not be read.
 	bad string
 }
@@ -132,14 +166,36 @@ func (m *message) nextID() uint64 {
 // a dead letter; the rest of the datagram is used all the same.
 func (n *Normalizer) Datagram(d Datagram, out *Result) {
 	out.Datagrams++
+	n.nowNs = max(n.nowNs, d.ReceivedNs)
+	if n.nowNs >= n.dueNs {
+		n.readLearnt(out)
+		n.expireWaiting(n.nowNs, out)
+	}
 	from := d.Exporter.Unmap().WithZone("")
 	m := &n.msg
-	*m = message{from: from, receivedNs: d.ReceivedNs}
+	*m = message{from: from, port: d.Port, session: d.Session, receivedNs: d.ReceivedNs}
 	n.read(m, d.Payload, out)
 	if m.bad != "" {
 		out.BadDatagrams++
 		out.bury(m.bad, m, d.Payload, n.cfg.MaxDeadBytes)
 	}
+}
+
+// Advance says that it is nowNs, which every second or so ought to be said. Data
+// whose template has become known is decoded, such that has waited too long
+// becomes dead letters, and facts that have not been told for a while are told
+// again (RepublishInterval), so that they survive on their topic.
+func (n *Normalizer) Advance(nowNs uint64, out *Result) {
+	n.nowNs = max(n.nowNs, nowNs)
+	n.readLearnt(out)
+	n.expireWaiting(n.nowNs, out)
+	n.republish(n.nowNs, out)
+}
+
+// End says that nothing more comes: data that still waits becomes dead letters.
+func (n *Normalizer) End(out *Result) {
+	n.readLearnt(out)
+	n.expireWaiting(never, out)
 }
 
 // read looks at the version and lets the format's reader do the rest.
@@ -162,7 +218,8 @@ func (n *Normalizer) read(m *message, b []byte, out *Result) {
 		m.fail("too_many_exporters")
 		return
 	}
-	m.base = m.identity(b)
+	m.hash = m.identity(b)
+	m.base = m.hash &^ (1<<positionBits - 1)
 	switch binary.BigEndian.Uint16(b) {
 	case 5:
 		n.netflow5(m, b, out)
@@ -175,11 +232,10 @@ func (n *Normalizer) read(m *message, b []byte, out *Result) {
 	}
 }
 
-// identity is the upper part of the record ids of a datagram: a hash of who sent
-// it and of all it says, sequence number and export time among it. A datagram
-// that comes twice gets the same.
+// identity is a hash of who sent a datagram and of all it says, sequence number and
+// export time among it. A datagram that comes twice gets the same.
 func (m *message) identity(b []byte) uint64 {
 	a := m.from.As16()
 	h := xxhash.Sum64(a[:])
-	return (xxhash.Sum64(b) ^ h*0x9e3779b97f4a7c15) &^ (1<<positionBits - 1)
+	return xxhash.Sum64(b) ^ h*0x9e3779b97f4a7c15
 }

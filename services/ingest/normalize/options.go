@@ -12,7 +12,7 @@ func itoa(i int) string { return strconv.Itoa(i) }
 // each with all that the record says; and keeps what later flows need.
 func (n *Normalizer) optionsRecord(m *message, t *template, data []byte, bounds []span, out *Result) {
 	o := n.readOptions(m, t, data, bounds)
-	n.learn(m, &o)
+	n.keep(m.exp, m.dom, &o, m.receivedNs)
 	before := len(out.Facts)
 	add := func(kind flowv1.ExporterFactKind, id uint64, name string) *flowv1.ExporterFact {
 		f := &flowv1.ExporterFact{
@@ -32,8 +32,8 @@ func (n *Normalizer) optionsRecord(m *message, t *template, data []byte, bounds 
 	if o.hasVRF && o.vrfName != "" {
 		add(flowv1.ExporterFactKind_EXPORTER_FACT_KIND_VRF, o.vrfID, o.vrfName)
 	}
-	if o.application != nil && o.applicationName != "" {
-		add(flowv1.ExporterFactKind_EXPORTER_FACT_KIND_APPLICATION, applicationKey(o.application), o.applicationName)
+	if o.hasApplication && o.applicationName != "" {
+		add(flowv1.ExporterFactKind_EXPORTER_FACT_KIND_APPLICATION, o.applicationKey, o.applicationName)
 	}
 	if o.hasTimeouts {
 		f := add(flowv1.ExporterFactKind_EXPORTER_FACT_KIND_TIMEOUTS, 0, "")
@@ -48,6 +48,12 @@ func (n *Normalizer) optionsRecord(m *message, t *template, data []byte, bounds 
 	if len(out.Facts) == before {
 		add(flowv1.ExporterFactKind_EXPORTER_FACT_KIND_OTHER, 0, "")
 	}
+	if m.dom.key.session != 0 {
+		return // nobody else reads what comes in this session
+	}
+	for _, f := range out.Facts[before:] {
+		n.note(m.dom, f, o.interfaceID, m.receivedNs)
+	}
 }
 
 // options is what was understood of an options record.
@@ -60,7 +66,8 @@ type options struct {
 	vrfID           uint64
 	hasVRF          bool
 	vrfName         string
-	application     []byte
+	hasApplication  bool
+	applicationKey  uint64
 	applicationName string
 	hasTimeouts     bool
 	activeMs        uint32
@@ -68,6 +75,8 @@ type options struct {
 	statistics      bool
 	pen, elementID  uint64
 	elementName     string
+	hasDataType     bool
+	dataType        uint8
 	systemInit      uint64
 	attributes      map[string]string
 }
@@ -131,7 +140,7 @@ func (o *options) field(e element, b []byte) {
 	case ieVRFName:
 		o.vrfName = textOf(b)
 	case ieApplicationID:
-		o.application = b
+		o.hasApplication, o.applicationKey = true, applicationKey(b)
 	case ieApplicationName:
 		o.applicationName = textOf(b)
 	case ieActiveTimeout:
@@ -144,6 +153,8 @@ func (o *options) field(e element, b []byte) {
 		o.pen = uintOf(b)
 	case ieElementID:
 		o.elementID = uintOf(b)
+	case ieElementDataType:
+		o.hasDataType, o.dataType = true, uint8(uintOf(b))
 	case ieElementName:
 		o.elementName = textOf(b)
 	case ieSystemInit:
@@ -154,18 +165,22 @@ func (o *options) field(e element, b []byte) {
 // timeoutMs reads a timeout in seconds (IANA elements 36 and 37).
 func timeoutMs(b []byte) uint32 { return uint32(min(uintOf(b), 1<<20) * 1000) }
 
-// learn keeps what later flows of the domain, or of the exporter, need.
-func (n *Normalizer) learn(m *message, o *options) {
+// keep keeps what later flows of the domain, or of the exporter, need, as it was
+// heard at atNs; what was heard later stays.
+func (n *Normalizer) keep(e *exporter, d *domain, o *options, atNs uint64) {
 	if got := o.sel.rate(); got.rate != 0 {
-		m.dom.samplers.learn(got, o.samplerID, o.interfaceID, n.cfg.MaxOptionsEntries)
+		d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, n.cfg.MaxOptionsEntries)
 	}
-	if o.hasTimeouts {
-		m.dom.activeMs, m.dom.inactiveMs = o.activeMs, o.inactiveMs
+	if o.hasTimeouts && atNs >= d.timeoutsNs {
+		d.activeMs, d.inactiveMs, d.timeoutsNs = o.activeMs, o.inactiveMs, atNs
 	}
-	if o.systemInit != 0 {
-		m.dom.systemInit = o.systemInit
+	if o.systemInit != 0 && atNs >= d.systemInitNs {
+		d.systemInit, d.systemInitNs = o.systemInit, atNs
 	}
-	if o.application != nil && o.applicationName != "" {
-		m.exp.applications.put(applicationKey(o.application), o.applicationName)
+	if o.hasApplication && o.applicationName != "" {
+		e.applications.put(o.applicationKey, o.applicationName)
+	}
+	if o.elementID != 0 && o.elementName != "" {
+		n.learnElement(e, o, atNs)
 	}
 }

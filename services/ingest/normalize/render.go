@@ -23,6 +23,9 @@ const (
 	formNTP
 	formNTPMicros
 	formBytes
+	formSigned
+	formFloat
+	formBoolean
 )
 
 // formOf tells by an element's name how its values are written: IANA's names
@@ -83,6 +86,13 @@ func render(f form, b []byte, receivedNs uint64) string {
 		return timeText(ntpMicrosNs(binary.BigEndian.Uint64(b), receivedNs))
 	case f == formBytes:
 		return hex.EncodeToString(b)
+	case f == formSigned && len(b) <= 8:
+		shift := 64 - 8*len(b)
+		return strconv.FormatInt(int64(uintOf(b)<<shift)>>shift, 10)
+	case f == formFloat && (len(b) == 4 || len(b) == 8):
+		return strconv.FormatFloat(floatOf(b), 'g', -1, 8*len(b))
+	case f == formBoolean && len(b) == 1: // RFC 7011 §6.1.5
+		return strconv.FormatBool(b[0] == 1)
 	}
 	if len(b) <= 8 {
 		return strconv.FormatUint(uintOf(b), 10)

@@ -20,8 +20,17 @@ type Result struct {
 	Datagrams, BadDatagrams uint64
 	// DataRecords and OptionsRecords count what was cut out of the datagrams.
 	DataRecords, OptionsRecords uint64
-	// MissingTemplateSets counts data sets whose template is not known.
-	MissingTemplateSets uint64
+	// MissingTemplateSets counts data sets whose template was not known when they
+	// came. Of these, LateSets were read once it was, and ExpiredSets became dead
+	// letters: it did not come in time, or there was no room to wait. The rest waits.
+	MissingTemplateSets, LateSets, ExpiredSets uint64
+	// LateRecords counts the records of LateSets; they are among the others.
+	LateRecords uint64
+	// Duplicates counts datagrams that came twice and were not read again.
+	Duplicates uint64
+	// LostRecords is how many records were found missing by the sequence numbers,
+	// those of lost datagrams by what one holds on average (Stats).
+	LostRecords uint64
 	// RefusedTemplates counts templates that went beyond a bound.
 	RefusedTemplates uint64
 	// DeadNotKept counts dead letters whose bytes were left out for want of room.

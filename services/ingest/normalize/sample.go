@@ -25,6 +25,7 @@ func (n *Normalizer) sample(m *message, format uint32, b []byte, out *Result) {
 		return
 	}
 	out.DataRecords++
+	m.records++
 	switch s := got.(type) {
 	case sflow.FlowSample:
 		in, o := compactInterface(s.Input), compactInterface(s.Output)

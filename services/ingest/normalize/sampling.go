@@ -65,19 +65,25 @@ func ratio(taken, left uint64) uint64 {
 // samplers is what the options of one observation domain said of sampling: by
 // sampler or selector id, by interface, and for all.
 type samplers struct {
-	byID        map[uint64]sampling
-	byInterface map[uint64]sampling
-	all         sampling
+	byID        map[uint64]samplerEntry
+	byInterface map[uint64]samplerEntry
+	all         samplerEntry
+}
+
+// samplerEntry is what was said of a sampler, and when.
+type samplerEntry struct {
+	sampling
+	atNs uint64
 }
 
 // learn stores what an options record said; an id or interface is 0 where it
-// names none. Past max entries, new ids are not learnt.
-func (s *samplers) learn(got sampling, id, ifIndex uint64, max int) {
-	put := func(m *map[uint64]sampling, k uint64) {
+// names none. Past max entries, new ids are not learnt; what was said later stays.
+func (s *samplers) learn(got samplerEntry, id, ifIndex uint64, max int) {
+	put := func(m *map[uint64]samplerEntry, k uint64) {
 		if *m == nil {
-			*m = map[uint64]sampling{}
+			*m = map[uint64]samplerEntry{}
 		}
-		if _, ok := (*m)[k]; ok || len(*m) < max {
+		if old, ok := (*m)[k]; ok && old.atNs <= got.atNs || !ok && len(*m) < max {
 			(*m)[k] = got
 		}
 	}
@@ -86,7 +92,7 @@ func (s *samplers) learn(got sampling, id, ifIndex uint64, max int) {
 		put(&s.byID, id)
 	case ifIndex != 0:
 		put(&s.byInterface, ifIndex)
-	default:
+	case got.atNs >= s.all.atNs:
 		s.all = got
 	}
 }
@@ -96,15 +102,15 @@ func (s *samplers) learn(got sampling, id, ifIndex uint64, max int) {
 func (s *samplers) find(id uint64, ifIndex uint32) sampling {
 	if id != 0 && s.byID != nil {
 		if got, ok := s.byID[id]; ok {
-			return got
+			return got.sampling
 		}
 	}
 	if s.byInterface != nil {
 		if got, ok := s.byInterface[uint64(ifIndex)]; ok {
-			return got
+			return got.sampling
 		}
 	}
-	return s.all
+	return s.all.sampling
 }
 
 // samplingOf decides what a record was sampled by: the record's own word, then

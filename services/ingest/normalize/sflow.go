@@ -38,10 +38,18 @@ func (n *Normalizer) sflow(m *message, b []byte, out *Result) {
 	if agent.IsUnspecified() || agent.IsLoopback() {
 		agent = m.from
 	}
-	if m.dom = n.domainOf(m.exp, domainKey{kind: m.kind, id: subAgent, agent: agent}); m.dom == nil {
-		m.fail("too_many_domains")
+	if !n.enter(m, domainKey{kind: m.kind, id: subAgent, agent: agent}) {
 		return
 	}
+	if m.repeated(out) {
+		return
+	}
+	n.samples(m, count, rest, out)
+	m.leave(out)
+}
+
+// samples walks the samples of a datagram.
+func (n *Normalizer) samples(m *message, count uint32, rest []byte, out *Result) {
 	for ; count > 0; count-- {
 		if len(rest) < 8 {
 			m.fail("truncated_sample")

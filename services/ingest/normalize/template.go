@@ -22,8 +22,10 @@ type template struct {
 	options bool
 	fields  []field
 	plan    plan
-	// receivedNs is when it came last; for expiry (RFC 7011 §8.4).
-	receivedNs uint64
+	// lifetime says until when it may be used, where it came over UDP.
+	lifetime lifetime
+	// notice is the fact that tells the others of it; nil of a session's.
+	notice *notice
 }
 
 // field is one field of a template.
@@ -36,8 +38,10 @@ type field struct {
 	// offset counts from the start of the record, where no field before it has
 	// a length of its own.
 	offset int
-	name   string
-	form   form
+	// v9Scope tells that element is a scope's number of v9 and no element.
+	v9Scope bool
+	name    string
+	form    form
 }
 
 // templateSet reads a set of templates, or of options templates, record by
@@ -47,7 +51,8 @@ func (n *Normalizer) templateSet(m *message, set []byte, options bool, out *Resu
 	v9 := m.kind == flowv1.FlowType_FLOW_TYPE_NETFLOW_V9
 	for len(set) >= templateHeader {
 		if !v9 && binary.BigEndian.Uint16(set[2:]) == 0 {
-			// A withdrawal, which over UDP means nothing (RFC 7011 §8.4), or padding.
+			// A withdrawal, or padding.
+			n.withdraw(m, binary.BigEndian.Uint16(set), options)
 			set = set[templateHeader:]
 			continue
 		}
@@ -149,47 +154,98 @@ func single(records int, err error) error {
 	return err
 }
 
-// addTemplate stores a template that is new or changed, within bounds, and says
-// so to the others. A template whose records could be of length zero is refused
-// in silence: it is a withdrawal, padding, or an attack (its data sets would
-// hold records without end).
+// addTemplate takes in a template that an exporter sent, tells the others of it
+// where it is new or another than before, and reads the data that waited for it.
 func (n *Normalizer) addTemplate(m *message, r *templateRecord, raw []byte, out *Result) {
-	if r.id < 256 {
-		return
-	}
-	d := m.dom
-	if old := d.templates[r.id]; old != nil && old.options == r.isOptions && bytes.Equal(old.raw, raw) {
-		old.receivedNs = m.receivedNs
-		return
-	}
-	t := &template{id: r.id, raw: append([]byte(nil), raw...), options: r.isOptions, receivedNs: m.receivedNs}
-	t.addFields(n, r.scopes, true, m.kind)
-	t.addFields(n, r.options, false, m.kind)
-	if minLength(t.fields) == 0 {
-		return
-	}
-	if d.templates[r.id] == nil {
-		if n.templates >= n.cfg.MaxTemplates || m.exp.templates >= n.cfg.MaxExporterTemplates {
+	t, changed := n.define(m.exp, m.dom, r, raw, m.receivedNs)
+	switch {
+	case t == nil:
+		if r.id >= 256 && !empty(r) {
 			out.RefusedTemplates++
-			return
 		}
-		n.templates++
-		m.exp.templates++
+		return
+	case changed && m.dom.key.session == 0:
+		n.announceTemplate(m, t, out)
 	}
-	t.plan = compile(t, m.exp.policy)
+	n.readWaiting(m.dom, t, out)
+}
+
+// empty tells whether the records of a template could be of length zero. Such a
+// template is refused in silence: it is a withdrawal, padding, or an attack (its
+// data sets would hold records without end).
+func empty(r *templateRecord) bool {
+	for _, fields := range [][]netflow.Field{r.scopes, r.options} {
+		for i := range fields {
+			if fields[i].Length != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// define stores a template as of atNs, within bounds; nil if it is refused.
+// changed tells that it is new or another than before.
+func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byte, atNs uint64) (t *template, changed bool) {
+	if r.id < 256 || empty(r) {
+		return nil, false
+	}
+	old := d.templates[r.id]
+	if old != nil && old.options == r.isOptions && bytes.Equal(old.raw, raw) {
+		old.lifetime.refresh(atNs, n.cfg.TemplateTimeout)
+		return old, false
+	}
+	if !n.roomForTemplate(e, d, old, len(r.scopes)+len(r.options), atNs) {
+		return nil, false
+	}
+	t = &template{id: r.id, raw: bytes.Clone(raw), options: r.isOptions, lifetime: newLifetime(atNs, n.cfg.TemplateTimeout)}
+	t.addFields(n, e, r.scopes, true, d.key.kind)
+	t.addFields(n, e, r.options, false, d.key.kind)
+	t.plan = compile(t, e.policy)
+	if old != nil {
+		n.forgetTemplate(e, d, old)
+	}
 	if d.templates == nil {
 		d.templates = map[uint16]*template{}
 	}
 	d.templates[r.id] = t
 	d.last = t
-	out.Facts = append(out.Facts, &flowv1.ExporterFact{
-		Type: m.kind, Kind: flowv1.ExporterFactKind_EXPORTER_FACT_KIND_TEMPLATE,
-		SamplerAddress: d.agentWire, ObservationDomainId: d.key.id, TimeReceivedNs: m.receivedNs,
-		TemplateId: uint32(r.id), Template: t.raw, RecordId: m.nextID(),
-	})
+	n.templates++
+	n.fields += len(t.fields)
+	e.templates++
+	e.fields += len(t.fields)
+	return t, true
 }
 
-func (t *template) addFields(n *Normalizer, fields []netflow.Field, scope bool, kind flowv1.FlowType) {
+// roomForTemplate tells whether a template of so many fields may be kept in the
+// place of old. Templates that have outlived their use make room.
+func (n *Normalizer) roomForTemplate(e *exporter, d *domain, old *template, fields int, nowNs uint64) bool {
+	count := 1
+	if old != nil {
+		count, fields = 0, fields-len(old.fields)
+	}
+	fits := func() bool {
+		return n.templates+count <= n.cfg.MaxTemplates && e.templates+count <= n.cfg.MaxExporterTemplates &&
+			n.fields+fields <= n.cfg.MaxTotalFields && e.fields+fields <= n.cfg.MaxExporterFields
+	}
+	return fits() || n.dropExpired(e, nowNs) && fits()
+}
+
+// forgetTemplate gives up a template.
+func (n *Normalizer) forgetTemplate(e *exporter, d *domain, t *template) {
+	delete(d.templates, t.id)
+	if d.last == t {
+		d.last = nil
+	}
+	n.templates--
+	n.fields -= len(t.fields)
+	e.templates--
+	e.fields -= len(t.fields)
+	n.forgetNotice(t.notice)
+	t.notice = nil
+}
+
+func (t *template) addFields(n *Normalizer, e *exporter, fields []netflow.Field, scope bool, kind flowv1.FlowType) {
 	for _, f := range fields {
 		id := f.Type
 		if f.PenProvided {
@@ -197,11 +253,14 @@ func (t *template) addFields(n *Normalizer, fields []netflow.Field, scope bool, 
 		}
 		g := field{element: elementOf(f.Pen, id), length: f.Length, scope: scope}
 		if scope && kind == flowv1.FlowType_FLOW_TYPE_NETFLOW_V9 {
-			g.name = scopeName(id)
+			g.v9Scope, g.name = true, scopeName(id)
 		} else {
 			g.name = n.names.name(g.element)
 		}
 		g.form = formOf(g.name)
+		if t, ok := e.elements[g.element]; ok && !g.v9Scope {
+			g.name, g.form = t.name, t.form
+		}
 		t.fields = append(t.fields, g)
 	}
 }
@@ -220,14 +279,18 @@ func minLength(fields []field) int {
 	return sum
 }
 
-// templateOf finds a template by the id of a data set.
-func (d *domain) templateOf(id uint16) *template {
-	if d.last != nil && d.last.id == id {
-		return d.last
-	}
-	t := d.templates[id]
-	if t != nil {
+// templateOf finds the template of a data set that was received at nowNs; nil if
+// there is none that may still be used.
+func (d *domain) templateOf(id uint16, nowNs uint64) *template {
+	t := d.last
+	if t == nil || t.id != id {
+		if t = d.templates[id]; t == nil {
+			return nil
+		}
 		d.last = t
+	}
+	if nowNs > t.lifetime.untilNs && d.key.session == 0 {
+		return nil
 	}
 	return t
 }

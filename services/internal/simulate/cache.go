@@ -16,6 +16,7 @@ const finLinger = int64(500 * time.Millisecond)
 type cacheConfig struct {
 	active, inactive int64 // timeouts, nanoseconds
 	sampling         uint32
+	hash             bool // sample by a hash of the packet, not by chance
 	egress           bool
 }
 
@@ -73,18 +74,35 @@ func (c *cache) observe(k flow.Key, tos uint8, run *Run, in, out uint32) {
 	}
 }
 
+// translate notes the key of an open flow after translation.
+func (c *cache) translate(k, post flow.Key) {
+	if e := c.entries[k]; e != nil {
+		e.rec.Post = post
+	}
+}
+
 // sample says how much of a run the observation point sees: each packet is
 // taken with probability 1/sampling.
 func (c *cache) sample(run *Run) (packets, bytes uint64) {
 	if c.cfg.sampling <= 1 {
 		return uint64(run.Packets), run.Bytes
 	}
-	for range run.Packets {
-		if c.rng.Uint32N(c.cfg.sampling) == 0 {
+	for i := range run.Packets {
+		if c.takes(run, i) {
 			packets++
 		}
 	}
 	return packets, run.Bytes * packets / uint64(run.Packets)
+}
+
+// takes tells whether packet i of a run is sampled. By hash, every exporter that
+// samples at the same rate takes the same packets (RFC 5475 §6.2).
+func (c *cache) takes(run *Run, i uint32) bool {
+	if !c.cfg.hash {
+		return c.rng.Uint32N(c.cfg.sampling) == 0
+	}
+	h := mix(mix(uint64(run.At)) ^ uint64(i)<<1 ^ uint64(way(run.Reverse)))
+	return h%uint64(c.cfg.sampling) == 0
 }
 
 // open makes an entry for a flow whose first packet passes at t.

@@ -28,7 +28,10 @@ type Conversation struct {
 	Client, Server flow.Endpoint
 	Proto          uint8
 	TOS            uint8
-	Runs           []Run // in time order, at least one
+	// Translated is the client beyond the device that translates its address,
+	// zero where none does.
+	Translated flow.Endpoint
+	Runs       []Run // in time order, at least one
 }
 
 // Totals are a conversation's sums, as an ideal ledger holds them.
@@ -54,15 +57,29 @@ func (c *Conversation) Totals() Totals {
 	return t
 }
 
-// key is the flow key of one direction as an exporter forms it: ICMP type and
-// code lie in the destination port, type · 256 + code.
-func (c *Conversation) key(reverse bool) flow.Key {
-	k := flow.Key{Src: c.Client, Dst: c.Server, Proto: c.Proto}
+// Zones of a conversation whose client is translated on the way.
+const (
+	inside  = 0 // the client's own address
+	outside = 1 // the translated one
+)
+
+// client is the client as it is known in a zone.
+func (c *Conversation) client(zone int) flow.Endpoint {
+	if zone == outside {
+		return c.Translated
+	}
+	return c.Client
+}
+
+// key is the flow key of one direction in a zone as an exporter forms it: ICMP
+// type and code lie in the destination port, type · 256 + code.
+func (c *Conversation) key(reverse bool, zone int) flow.Key {
+	k := flow.Key{Src: c.client(zone), Dst: c.Server, Proto: c.Proto}
 	if !reverse {
 		k.Dst.Port |= echoRequest(c.Proto)
 		return k
 	}
-	k.Src, k.Dst = c.Server, c.Client
+	k.Src, k.Dst = c.Server, c.client(zone)
 	k.Dst.Port |= echoReply(c.Proto)
 	return k
 }

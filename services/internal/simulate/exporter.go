@@ -22,6 +22,9 @@ const (
 	NetFlow5 Protocol = "v5"
 	NetFlow9 Protocol = "v9"
 	IPFIX    Protocol = "ipfix"
+	// Reports is no export protocol: payloads are batches of flow.v1.Flow, as
+	// ingest would make them, but for the time of reception.
+	Reports Protocol = "reports"
 )
 
 // Interface is one of an exporter's interfaces, told to collectors by options.
@@ -46,6 +49,12 @@ type ExporterConfig struct {
 	Sampling        uint32        // 1 in N packets; 0 and 1: every packet
 	Ingress, Egress bool          // where packets are metered
 	Interfaces      []Interface
+	HashSampling    bool          // sampling exporters take the same packets, by a hash (RFC 5475)
+	NAT             bool          // records tell the tuple after translation (IPv4)
+	Jitter          time.Duration // datagrams take up to this much longer than Delay
+	Loss            float64       // share of datagrams that never arrive
+	Fail            int64         // from then on it neither meters nor sends; 0 is never
+	TwoWay          bool          // it passes both directions of conversations; told by Reports
 }
 
 // Datagram is what an exporter sent.
@@ -72,16 +81,17 @@ type Exporter struct {
 	points   []*cache // one per observation point
 	enc      encoder
 	send     func(Datagram)
-	waiting  int64 // since when the open datagram's first record waits, never if empty
-	describe int64 // when to send templates again
+	way      *rand.Rand // what becomes of datagrams on their way
+	waiting  int64      // since when the open datagram's first record waits, never if empty
+	describe int64      // when to send templates again
 	records  uint64
 	sent     uint64
 }
 
 // newExporter makes exporter number index, which starts to describe itself at start.
 func newExporter(cfg ExporterConfig, index int, start int64, seed uint64, send func(Datagram)) *Exporter {
-	x := &Exporter{cfg: cfg, index: index, send: send, waiting: never, describe: start}
-	cc := cacheConfig{active: int64(cfg.Active), inactive: int64(cfg.Inactive), sampling: cfg.Sampling}
+	x := &Exporter{cfg: cfg, index: index, send: send, waiting: never, describe: start, way: stream(seed, "way", uint64(index))}
+	cc := cacheConfig{active: int64(cfg.Active), inactive: int64(cfg.Inactive), sampling: cfg.Sampling, hash: cfg.HashSampling}
 	rng := stream(seed, "sampling", uint64(index))
 	if cfg.Ingress {
 		x.points = append(x.points, newCache(cc, rng))
@@ -97,6 +107,8 @@ func newExporter(cfg ExporterConfig, index int, start int64, seed uint64, send f
 		x.enc = newNetflow9(&x.cfg)
 	case IPFIX:
 		x.enc = newIPFIX(&x.cfg)
+	case Reports:
+		x.enc, x.describe = newReports(&x.cfg, index), never
 	default:
 		panic("BUG: unknown export protocol " + string(cfg.Protocol))
 	}
@@ -121,7 +133,7 @@ func (x *Exporter) reports(v4 bool) bool { return v4 || x.cfg.Protocol != NetFlo
 func (x *Exporter) advance(t int64) {
 	for {
 		at := x.next()
-		if at > t {
+		if at > t || at == never {
 			return
 		}
 		switch at {
@@ -136,17 +148,23 @@ func (x *Exporter) advance(t int64) {
 	}
 }
 
-// next is when the exporter has something to do.
+// next is when the exporter has something to do, never once it has failed.
 func (x *Exporter) next() int64 {
 	at := min(x.describe, x.flushDue())
 	for _, c := range x.points {
 		at = min(at, c.next())
+	}
+	if x.failed(at) {
+		return never
 	}
 	return at
 }
 
 // idle tells that nothing is left to send.
 func (x *Exporter) idle() bool {
+	if x.cfg.Fail != 0 && x.next() == never {
+		return true
+	}
 	for _, c := range x.points {
 		if c.next() != never {
 			return false
@@ -191,11 +209,21 @@ func (x *Exporter) flush(at int64) {
 	x.deliver(at, x.enc.flush(at))
 }
 
-// deliver hands a datagram over as the collector receives it.
+// deliver hands a datagram over as the collector receives it, if it does.
 func (x *Exporter) deliver(at int64, payload []byte) {
 	x.sent++
-	x.send(Datagram{At: at + int64(x.cfg.Delay), Exporter: x.index, Payload: payload})
+	if x.cfg.Loss > 0 && x.way.Float64() < x.cfg.Loss {
+		return
+	}
+	at += int64(x.cfg.Delay)
+	if x.cfg.Jitter > 0 {
+		at += x.way.Int64N(int64(x.cfg.Jitter))
+	}
+	x.send(Datagram{At: at, Exporter: x.index, Payload: payload})
 }
+
+// failed tells whether the exporter is dead at t.
+func (x *Exporter) failed(t int64) bool { return x.cfg.Fail != 0 && t >= x.cfg.Fail }
 
 // clock is the exporter's own wall clock at the true time t.
 func (c *ExporterConfig) clock(t int64) int64 { return t + int64(c.Skew) }

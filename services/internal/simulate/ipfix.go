@@ -39,6 +39,9 @@ func (e *ipfix) add(r *Record) bool {
 	if r.is4() {
 		b := append(e.sets.v4, r.Key.Src.Addr[12:]...)
 		e.sets.v4 = e.appendCommon(append(b, r.Key.Dst.Addr[12:]...), r)
+		if e.cfg.NAT {
+			e.sets.v4 = appendPost(e.sets.v4, r)
+		}
 	} else {
 		b := append(e.sets.v6, r.Key.Src.Addr[:]...)
 		e.sets.v6 = e.appendCommon(append(b, r.Key.Dst.Addr[:]...), r)
@@ -70,7 +73,7 @@ func (e *ipfix) flush(now int64) []byte {
 // exporting process and the interface.
 func (e *ipfix) describe(now int64) []byte {
 	b, at := beginSet(e.buf[:ipfixHeader], 2)
-	b = appendTemplate(b, templateV4, ipfixTemplate4)
+	b = appendTemplate(b, templateV4, withNAT(e.cfg, ipfixTemplate4))
 	b = endSet(appendTemplate(b, templateV6, ipfixTemplate6), at)
 	b, at = beginSet(b, 3)
 	b = e.optionsTemplate(b, templateSampling, []field{{elProcess, 4}, {elInterval, 4}, {elAlgorithm, 1}, {elActive, 2}, {elInactive, 2}})

@@ -32,6 +32,9 @@ func (e *netflow9) add(r *Record) bool {
 	if r.is4() {
 		b := append(e.sets.v4, r.Key.Src.Addr[12:]...)
 		e.sets.v4 = e.appendCommon(append(b, r.Key.Dst.Addr[12:]...), r)
+		if e.cfg.NAT {
+			e.sets.v4 = appendPost(e.sets.v4, r)
+		}
 	} else {
 		b := append(e.sets.v6, r.Key.Src.Addr[:]...)
 		e.sets.v6 = e.appendCommon(append(b, r.Key.Dst.Addr[:]...), r)
@@ -62,7 +65,7 @@ func (e *netflow9) flush(now int64) []byte {
 // System (1) and Interface (2) of RFC 3954 section 6.1.
 func (e *netflow9) describe(now int64) []byte {
 	b, at := beginSet(e.buf[:v9Header], 0)
-	b = appendTemplate(b, templateV4, v9Template4)
+	b = appendTemplate(b, templateV4, withNAT(e.cfg, v9Template4))
 	b = endSet(appendTemplate(b, templateV6, v9Template6), at)
 	b, at = beginSet(b, 1)
 	b = e.optionsTemplate(b, templateSampling, field{1, 4}, []field{{elInterval, 4}, {elAlgorithm, 1}, {elActive, 2}, {elInactive, 2}})

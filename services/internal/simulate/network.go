@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"container/heap"
+	"math/bits"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -10,6 +11,12 @@ import (
 type Hop struct {
 	Exporter int    // index into the network's exporters
 	In, Out  uint32 // interface indices
+	// Zones are those in which its ingress and its egress see the packet: they
+	// differ where it translates the client.
+	Zones [2]uint8
+	// Of exporters side by side pass the packets of a conversation in turns,
+	// this one being number Turn; with 0 it passes all of them.
+	Of, Turn uint32
 }
 
 // Route appends the exporters that a packet from src to dst passes, in order.
@@ -21,7 +28,7 @@ type Route func(hops []Hop, src, dst *flow.Addr) []Hop
 //	Start(conversation) ─▶ open, by next run ─▶ caches along the route ─▶ datagrams ─▶ outbox, by arrival ─▶ send
 type Network struct {
 	exporters []*Exporter
-	route     Route
+	route     func(hops []Hop, c *Conversation, reverse bool) []Hop
 	open      openHeap
 	started   uint64
 	outbox    outbox
@@ -33,12 +40,14 @@ type Network struct {
 
 // passage is a conversation under way.
 type passage struct {
-	conv     *Conversation
-	next     int // index of the next run
-	order    uint64
-	key      [2]flow.Key
-	hops     [2][]Hop // there and back
-	reported int      // exporters that see it
+	conv  *Conversation
+	next  int // index of the next run
+	order uint64
+	hops  [2][]Hop // there and back
+	// key is that of a direction, in a zone; seen is which exporters see it, a
+	// bit for each.
+	key  [2][2]flow.Key
+	seen [2][2]uint64
 }
 
 // NewNetwork makes a network whose exporters start at start. send gets every
@@ -47,7 +56,16 @@ type passage struct {
 // error of either ends the run.
 func NewNetwork(configs []ExporterConfig, route Route, start int64, seed uint64,
 	send func(Datagram) error, begin func(*Truth) error) *Network {
-	n := &Network{route: route, send: send, begin: begin, now: start}
+	n := &Network{send: send, begin: begin, now: start}
+	n.route = func(hops []Hop, c *Conversation, reverse bool) []Hop {
+		if reverse {
+			return route(hops, &c.Server.Addr, &c.Client.Addr)
+		}
+		return route(hops, &c.Client.Addr, &c.Server.Addr)
+	}
+	if len(configs) > 64 {
+		panic("BUG: more than 64 exporters")
+	}
 	for i, cfg := range configs {
 		n.exporters = append(n.exporters, newExporter(cfg, i, start, seed, n.outbox.put))
 	}
@@ -60,31 +78,47 @@ func (n *Network) Start(c *Conversation) {
 	n.started++
 	v4 := c.Client.Addr.Is4()
 	for dir := range p.hops {
-		p.key[dir] = c.key(dir == 1)
-		k := &p.key[dir]
-		for _, h := range n.route(nil, &k.Src.Addr, &k.Dst.Addr) {
+		p.key[dir] = [2]flow.Key{c.key(dir == 1, inside), c.key(dir == 1, outside)}
+		for _, h := range n.route(nil, c, dir == 1) {
 			if n.exporters[h.Exporter].reports(v4) {
 				p.hops[dir] = append(p.hops[dir], h)
 			}
 		}
 	}
-	p.reported = n.countReporters(p)
+	n.countReporters(p)
 	heap.Push(&n.open, p)
 }
 
-// countReporters counts the exporters that see a packet of the conversation.
-func (n *Network) countReporters(p *passage) int {
-	seen := make([]bool, len(n.exporters))
-	count := 0
+// countReporters notes which exporters see packets of the conversation.
+func (n *Network) countReporters(p *passage) {
 	for i := range p.conv.Runs {
-		for _, h := range p.hops[way(p.conv.Runs[i].Reverse)] {
-			if !seen[h.Exporter] {
-				seen[h.Exporter] = true
-				count++
+		r := &p.conv.Runs[i]
+		dir := way(r.Reverse)
+		for j := range p.hops[dir] {
+			h := &p.hops[dir][j]
+			if !h.passes(r) {
+				continue
+			}
+			for _, point := range n.exporters[h.Exporter].points {
+				p.seen[dir][h.zone(point)] |= 1 << h.Exporter
 			}
 		}
 	}
-	return count
+}
+
+// zone is the zone in which a point of the hop's exporter sees the packet.
+func (h *Hop) zone(point *cache) int { return int(h.Zones[way(point.cfg.egress)]) }
+
+// passes tells whether a run takes this of several exporters side by side.
+func (h *Hop) passes(r *Run) bool {
+	return h.Of == 0 || uint32(mix(uint64(r.At))>>32)%h.Of == h.Turn
+}
+
+// mix scatters a number over 64 bits.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 func way(reverse bool) int {
@@ -107,13 +141,22 @@ func (n *Network) Step() error {
 	p := n.open[0]
 	run := &p.conv.Runs[p.next]
 	n.advance(run.At)
-	if p.next == 0 && p.reported > 0 && n.err == nil {
-		n.err = n.begin(p.truth())
+	if p.next == 0 {
+		n.tell(p)
 	}
 	dir := way(run.Reverse)
-	for _, h := range p.hops[dir] {
-		for _, point := range n.exporters[h.Exporter].points {
-			point.observe(p.key[dir], p.conv.TOS, run, h.In, h.Out)
+	for i := range p.hops[dir] {
+		h := &p.hops[dir][i]
+		x := n.exporters[h.Exporter]
+		if x.failed(run.At) || !h.passes(run) {
+			continue
+		}
+		for _, point := range x.points {
+			zone := h.zone(point)
+			point.observe(p.key[dir][zone], p.conv.TOS, run, h.In, h.Out)
+			if x.cfg.NAT {
+				point.translate(p.key[dir][zone], p.key[dir][h.Zones[1]])
+			}
 		}
 	}
 	p.next++
@@ -165,10 +208,29 @@ func (n *Network) idle() bool {
 	return true
 }
 
-// truth is what the exporters together ought to tell.
-func (p *passage) truth() *Truth {
+// tell tells what the exporters together ought to say, for each zone in which
+// they see anything.
+func (n *Network) tell(p *passage) {
+	for zone := range 2 {
+		if n.err == nil && p.seen[0][zone]|p.seen[1][zone] != 0 {
+			n.err = n.begin(p.truth(zone))
+		}
+	}
+}
+
+// truth is what a perfect ledger holds of the conversation in a zone: the side
+// that nobody sees is missing.
+func (p *passage) truth(zone int) *Truth {
 	c := p.conv
-	return &Truth{Client: c.Client, Server: c.Server, Proto: c.Proto, Totals: c.Totals(), Exporters: p.reported}
+	t := &Truth{Client: c.client(zone), Server: c.Server, Proto: c.Proto, Totals: c.Totals()}
+	t.Exporters = bits.OnesCount64(p.seen[0][zone] | p.seen[1][zone])
+	if p.seen[0][zone] == 0 {
+		t.ClientBytes, t.ClientPackets = 0, 0
+	}
+	if p.seen[1][zone] == 0 {
+		t.ServerBytes, t.ServerPackets = 0, 0
+	}
+	return t
 }
 
 func (p *passage) at() int64 { return p.conv.Runs[p.next].At }

@@ -18,6 +18,9 @@ type Record struct {
 	TOS, Flags     uint8
 	Reason         uint8 // flowEndReason
 	Egress         bool  // metered on the way out
+	// Post is the key as it is on the other side of a device that translates
+	// addresses, zero where none does.
+	Post flow.Key
 }
 
 // is4 tells which of the two templates a record goes by.

@@ -122,20 +122,20 @@ func talkRoute(exporters int) Route {
 			if from == to {
 				out = ifUsers
 			}
-			hops = append(hops, Hop{x, ifUsers, out})
+			hops = append(hops, Hop{Exporter: x, In: ifUsers, Out: out})
 		}
 		if from == to && from.inside {
 			return hops
 		}
 		if !from.inside && exporters > edgeRouter {
-			hops = append(hops, Hop{edgeRouter, ifOutside, ifUplink})
+			hops = append(hops, Hop{Exporter: edgeRouter, In: ifOutside, Out: ifUplink})
 		}
-		hops = append(hops, Hop{coreRouter, coreInterface(from), coreInterface(to)})
+		hops = append(hops, Hop{Exporter: coreRouter, In: coreInterface(from), Out: coreInterface(to)})
 		if !to.inside && exporters > edgeRouter {
-			hops = append(hops, Hop{edgeRouter, ifUplink, ifOutside})
+			hops = append(hops, Hop{Exporter: edgeRouter, In: ifUplink, Out: ifOutside})
 		}
 		if x, ok := accessExporter(to, exporters); ok && to.userNet() {
-			hops = append(hops, Hop{x, ifUplink, ifUsers})
+			hops = append(hops, Hop{Exporter: x, In: ifUplink, Out: ifUsers})
 		}
 		return hops
 	}

@@ -39,10 +39,25 @@ const (
 	elProcess    = 144
 	elStartMilli = 152
 	elEndMilli   = 153
+	elPostSrc4   = 225
+	elPostDst4   = 226
+	elPostSport  = 227
+	elPostDport  = 228
 )
 
 // nameLength is the fixed length of an interface name, padded with zeros.
 const nameLength = 16
+
+// natFields are the tuple after translation: 12 octets, IPv4 only.
+var natFields = []field{{elPostSrc4, 4}, {elPostDst4, 4}, {elPostSport, 2}, {elPostDport, 2}}
+
+// appendPost appends the values of natFields.
+func appendPost(b []byte, r *Record) []byte {
+	b = append(b, r.Post.Src.Addr[12:]...)
+	b = append(b, r.Post.Dst.Addr[12:]...)
+	b = binary.BigEndian.AppendUint16(b, r.Post.Src.Port)
+	return binary.BigEndian.AppendUint16(b, r.Post.Dst.Port)
+}
 
 // field is one field of a template: element and length in octets.
 type field struct{ id, length uint16 }
@@ -148,4 +163,13 @@ func direction(egress bool) byte {
 		return 1
 	}
 	return 0
+}
+
+// withNAT is the IPv4 template of an exporter that tells translations, or the
+// plain one.
+func withNAT(cfg *ExporterConfig, plain []field) []field {
+	if !cfg.NAT {
+		return plain
+	}
+	return concat(plain, natFields)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,7 +34,8 @@ type SourceOptions struct {
 // Source writes records that come from outside (ingest, flowctl publish) as the
 // source of one timeline: numbered, in ticks, in order.
 //
-//	Append … Append ─▶ EndTick(t) ─▶ numbered batches of tick t, marks where nothing was said ─▶ lanes
+//	feed: Append … Append ─╮
+//	feed: Append … Append ─┼─▶ EndTick(t) ─▶ numbered batches of tick t, marks where nothing was said ─▶ lanes
 //
 // It is safe for concurrent use; records that are appended while EndTick runs
 // belong to the one tick or the other.
@@ -47,9 +49,15 @@ type Source struct {
 	m      *metrics
 	clock  clock
 
+	counts []int // partitions per topic
+	own    *Feed
+	open   atomic.Int64 // bytes in the open tick
+	// gone tells that nothing is taken any more: Close was called or Run has ended.
+	gone atomic.Bool
+
 	mu     sync.Mutex
-	out    *Output
-	open   int64 // bytes in out
+	feeds  []*Feed
+	sealed [][][]outBatch // of the tick that is being sealed, by topic and partition
 	seqs   [][]int64
 	plain  []bool // topics of plain messages get no marks
 	tick   eventtime.Tick
@@ -80,84 +88,43 @@ func NewSource(cfg Config, name string, topics []string, opts SourceOptions, reg
 		plan.topics = append(plan.topics, writerTopic{name: cfg.Topic(t), partitions: n, only: -1})
 	}
 	s := &Source{cfg: cfg, name: name, block: opts.Block, client: cfg.client(), m: newMetrics(reg, "source"),
-		out: NewOutput(counts...), plain: plain, tick: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
+		counts: counts, plain: plain, tick: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
 	for _, n := range counts {
 		s.seqs = append(s.seqs, make([]int64, n))
+		s.sealed = append(s.sealed, make([][]outBatch, n))
 	}
+	s.own = s.Feed()
 	s.writer = newWriter(s.client, plan, int64(cfg.QueueBytes), s.m, log)
 	s.writer.heard = func(a ack) { s.clock.add(a, s.m) }
 	return s, nil
 }
 
 // Partitions is the number of partitions of a topic, by index.
-func (s *Source) Partitions(topic int) int { return s.out.Partitions(topic) }
+func (s *Source) Partitions(topic int) int { return s.counts[topic] }
 
 // Append adds a record to the open tick. The errors are ErrQueueFull (only if the
 // source does not block) and ErrClosed, or why Run has ended.
 func (s *Source) Append(topic, partition int, m flow.Message) error {
-	return s.append(m.SizeVT()+2, func() { s.out.Append(topic, partition, m) })
+	return s.own.Append(topic, partition, m)
 }
 
 // AppendMessage adds a record that is a message of its own (a dead letter), with
 // headers that say what it is. Key and value are the source's from now on.
 func (s *Source) AppendMessage(topic, partition int, key, value []byte, headers ...Header) error {
-	return s.append(len(key)+len(value), func() {
-		s.out.AppendMessage(topic, partition, key, value)
-		s.out.attach(topic, partition, headers)
-	})
+	return s.own.AppendMessage(topic, partition, key, value, headers...)
 }
 
 // Header is a message header of the caller's.
 type Header struct{ Key, Value string }
 
-func (s *Source) append(size int, add func()) error {
-	for {
-		s.mu.Lock()
-		changed, err := s.room()
-		if err == nil {
-			add()
-			s.open += int64(size)
-			s.mu.Unlock()
-			return nil
-		}
-		s.mu.Unlock()
-		if !errors.Is(err, ErrQueueFull) {
-			return err
-		}
-		if !s.block {
-			s.m.dropped.Inc()
-			return err
-		}
-		select {
-		case <-changed:
-		case <-s.stopped:
-		}
-	}
-}
-
-// room tells why no record can be taken, and what to wait for.
-func (s *Source) room() (<-chan struct{}, error) {
-	if s.closed {
-		return nil, ErrClosed
-	}
-	select {
-	case <-s.stopped:
-		return nil, s.ended()
-	default:
-	}
-	full, changed := s.writer.full()
-	// The open tick counts too, but a blocking source must be let to end its tick.
-	if full || !s.block && s.writer.would(s.open) {
-		return changed, ErrQueueFull
-	}
-	return nil, nil
-}
-
-func (s *Source) ended() error {
-	if s.runErr != nil {
-		return s.runErr
-	}
-	return ErrClosed
+// Feed makes another way into the source, so that several goroutines can append
+// without waiting for each other.
+func (s *Source) Feed() *Feed {
+	f := &Feed{source: s, out: NewOutput(s.counts...)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.feeds = append(s.feeds, f)
+	return f
 }
 
 // EndTick seals the open tick: its records are numbered and queued, every
@@ -180,31 +147,38 @@ func (s *Source) EndTick(tick eventtime.Tick) error {
 // seal queues the open tick. Topics of plain messages (dead letters) get no marks:
 // nobody waits for them.
 func (s *Source) seal(tick eventtime.Tick, bye string) {
-	s.tick, s.open = tick, 0
-	said := make([][]bool, len(s.seqs))
-	for t := range s.seqs {
-		said[t] = make([]bool, len(s.seqs[t]))
+	s.tick = tick
+	for _, f := range s.feeds {
+		f.take(s.sealed)
 	}
-	s.out.take(func(t, p int, b *outBatch, last bool) {
-		m := outgoing{header: header{seq: s.seqs[t][p], tick: tick, end: last}, key: b.key, value: b.value,
-			count: b.count, fields: b.fields, pooled: !b.plain}
-		if last {
-			said[t][p] = true
-			if !s.plain[t] {
-				m.bye = bye
-			}
+	for t := range s.sealed {
+		for p, batches := range s.sealed[t] {
+			s.queue(t, p, tick, bye, batches)
+			clear(batches)
+			s.sealed[t][p] = batches[:0]
+		}
+	}
+}
+
+// queue numbers what was said to one partition and hands it to its lane.
+func (s *Source) queue(t, p int, tick eventtime.Tick, bye string, batches []outBatch) {
+	if s.plain[t] {
+		bye = ""
+	}
+	for i := range batches {
+		b := &batches[i]
+		m := outgoing{header: header{seq: s.seqs[t][p], tick: tick, end: i == len(batches)-1},
+			key: b.key, value: b.value, count: b.count, fields: b.fields, pooled: !b.plain}
+		if m.end {
+			m.bye = bye
 		}
 		s.seqs[t][p] += int64(b.count)
 		s.writer.put(t, p, m)
-	})
-	for t := range said {
-		for p, done := range said[t] {
-			if !done && !s.plain[t] {
-				m := mark(s.seqs[t][p], tick)
-				m.bye = bye
-				s.writer.put(t, p, m)
-			}
-		}
+	}
+	if len(batches) == 0 && !s.plain[t] {
+		m := mark(s.seqs[t][p], tick)
+		m.bye = bye
+		s.writer.put(t, p, m)
 	}
 }
 
@@ -230,8 +204,9 @@ func (s *Source) sayBye(bye string) error {
 		return ErrClosed
 	}
 	s.closed = true
+	s.gone.Store(true)
 	tick := s.tick
-	if s.open > 0 || tick == beforeAll {
+	if s.open.Load() > 0 || tick == beforeAll {
 		tick = max(tick+1, 1)
 	}
 	s.seal(tick, bye)
@@ -247,6 +222,7 @@ func (s *Source) Run(ctx context.Context) (err error) {
 		s.mu.Lock()
 		s.runErr = err
 		s.mu.Unlock()
+		s.gone.Store(true)
 		close(s.stopped)
 		s.client.close()
 	}()

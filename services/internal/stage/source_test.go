@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 )
 
 func TestSourceRefusesWhenTheQueueIsFull(t *testing.T) {

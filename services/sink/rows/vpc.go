@@ -38,5 +38,10 @@ func appendVpc(dst []Pair, v *flowv1.Vpc) []Pair {
 	set("reject_reason", v.RejectReason)
 	set("resource_id", v.ResourceId)
 	set("encryption_status", v.EncryptionStatus)
+	set("srcaddr", addrText(v.Srcaddr))
+	set("dstaddr", addrText(v.Dstaddr))
+	for _, a := range v.Attributes {
+		set(a.Name, a.Value)
+	}
 	return dst
 }

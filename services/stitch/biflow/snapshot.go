@@ -10,7 +10,7 @@ import (
 )
 
 // snapshotVersion changes with the layout below.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // AppendSnapshot appends the whole state: key by key, each chain oldest first,
 // so that reading it back builds the same chains.
@@ -66,19 +66,21 @@ func (c *conv) append(s *snap.Writer) {
 }
 
 func (h *half) append(s *snap.Writer) {
+	// The other half's flow may have told this one's translation already.
+	s.Uint(uint64(h.post.Port))
+	s.Fixed(h.post.Addr[:])
 	s.Uint(uint64(h.segments))
 	if h.segments == 0 {
 		return
 	}
 	for _, v := range []uint64{
 		h.bytes, h.packets, h.sentBytes, h.sentPackets, h.start, h.end,
-		uint64(h.flags), uint64(h.firstFlags), uint64(h.icmp), uint64(h.post.Port),
+		uint64(h.flags), uint64(h.firstFlags), uint64(h.icmp),
 	} {
 		s.Uint(v)
 	}
 	s.Bool(h.ended)
 	s.Fixed(h.sampler[:])
-	s.Fixed(h.post.Addr[:])
 }
 
 // Restore fills an empty table from a snapshot.
@@ -140,13 +142,14 @@ func (c *conv) read(r *snap.Reader) {
 }
 
 func (h *half) read(r *snap.Reader) {
+	h.post.Port = uint16(r.Uint())
+	r.Fixed(h.post.Addr[:])
 	if h.segments = uint32(r.Uint()); h.segments == 0 {
 		return
 	}
 	h.bytes, h.packets, h.sentBytes, h.sentPackets = r.Uint(), r.Uint(), r.Uint(), r.Uint()
 	h.start, h.end = r.Uint(), r.Uint()
-	h.flags, h.firstFlags, h.icmp, h.post.Port = uint8(r.Uint()), uint8(r.Uint()), uint16(r.Uint()), uint16(r.Uint())
+	h.flags, h.firstFlags, h.icmp = uint8(r.Uint()), uint8(r.Uint()), uint16(r.Uint())
 	h.ended = r.Bool()
 	r.Fixed(h.sampler[:])
-	r.Fixed(h.post.Addr[:])
 }

@@ -1,0 +1,164 @@
+package normalize
+
+import (
+	"encoding/binary"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// waitingCost is what a waiting set takes beside its bytes.
+const waitingCost = 512
+
+// reasonTemplateMissing is why a data set is buried whose template did not come.
+const reasonTemplateMissing = "template_missing"
+
+// waitingSet is a data set that came ahead of its template (RFC 3954 §9, RFC 7011
+// §9), with what its message said.
+type waitingSet struct {
+	msg message
+	id  uint16
+	// message is a message of its own, as the exporter could have sent it: the
+	// header, and this set alone.
+	message []byte
+	header  int
+	// done tells that it has been read.
+	done bool
+}
+
+// waitingRoom keeps data sets until their templates come, bounded in bytes, per
+// exporter and in total, and in time.
+//
+//	data set ─▶ room? ─no─────────────────▶ dead letter
+//	             ╰─▶ waits ─ template ─────▶ records
+//	                   ╰──── too long ─────▶ dead letter
+type waitingRoom struct {
+	// queue has the sets in order of their reception, from head on.
+	queue       []*waitingSet
+	head        int
+	sets, bytes int
+}
+
+// wait keeps a data set without a template, or buries it for want of room.
+func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
+	out.MissingTemplateSets++
+	header := ipfixHeader
+	if m.kind == flowv1.FlowType_FLOW_TYPE_NETFLOW_V9 {
+		header = v9Header
+	}
+	length := header + setHeader + len(set)
+	alone := make([]byte, 0, length)
+	alone = append(alone, m.header[:header]...)
+	alone = binary.BigEndian.AppendUint16(alone, id)
+	alone = binary.BigEndian.AppendUint16(alone, uint16(setHeader+len(set)))
+	alone = append(alone, set...)
+	if m.kind == flowv1.FlowType_FLOW_TYPE_IPFIX {
+		binary.BigEndian.PutUint16(alone[2:], uint16(length))
+	}
+	r, cost := &n.waiting, length+waitingCost
+	if m.exp.waitingBytes+cost > n.cfg.MaxWaitingBytes || r.bytes+cost > n.cfg.MaxTotalWaitingBytes {
+		n.buryWaiting(m, alone, out)
+		return
+	}
+	w := &waitingSet{msg: *m, id: id, message: alone, header: header}
+	w.msg.header, w.msg.bad = alone[:header], ""
+	// Nobody knows how many records it holds: it gets an identity of its own.
+	m.waited++
+	w.msg.base, w.msg.position = (m.base+m.waited*0x9e3779b97f4a7c15)&^(1<<positionBits-1), 0
+	if m.dom.waiting == nil {
+		m.dom.waiting = map[uint16][]*waitingSet{}
+	}
+	m.dom.waiting[id] = append(m.dom.waiting[id], w)
+	r.queue = append(r.queue, w)
+	r.sets++
+	r.bytes += cost
+	m.exp.waitingBytes += cost
+	n.dueNs = min(n.dueNs, m.receivedNs+uint64(n.cfg.WaitForTemplate))
+}
+
+func (n *Normalizer) buryWaiting(m *message, alone []byte, out *Result) {
+	out.ExpiredSets++
+	out.bury(reasonTemplateMissing, m, alone, n.cfg.MaxDeadBytes)
+}
+
+// readWaiting reads the sets of a domain that waited for this template.
+func (n *Normalizer) readWaiting(d *domain, t *template, out *Result) {
+	sets := d.waiting[t.id]
+	if sets == nil {
+		return
+	}
+	delete(d.waiting, t.id)
+	before := out.DataRecords + out.OptionsRecords
+	for _, w := range sets {
+		if w.done {
+			continue
+		}
+		n.leave(w)
+		out.LateSets++
+		n.readSet(&w.msg, t, w.message[w.header+setHeader:], out)
+	}
+	out.LateRecords += out.DataRecords + out.OptionsRecords - before
+}
+
+// leave takes a set out of the room; its place in the queue goes with time.
+func (n *Normalizer) leave(w *waitingSet) {
+	cost := len(w.message) + waitingCost
+	n.waiting.sets--
+	n.waiting.bytes -= cost
+	w.msg.exp.waitingBytes -= cost
+	w.done = true
+}
+
+// readLearnt reads what waited for templates that others told us of.
+func (n *Normalizer) readLearnt(out *Result) {
+	for _, l := range n.learnt {
+		if t := l.dom.templateOf(l.id, n.nowNs); t != nil {
+			n.readWaiting(l.dom, t, out)
+		}
+	}
+	clear(n.learnt)
+	n.learnt = n.learnt[:0]
+}
+
+// expireWaiting buries the sets whose template has not come in time.
+func (n *Normalizer) expireWaiting(nowNs uint64, out *Result) {
+	r := &n.waiting
+	for r.head < len(r.queue) {
+		w := r.queue[r.head]
+		if !w.done && w.msg.receivedNs+uint64(n.cfg.WaitForTemplate) > nowNs {
+			break
+		}
+		r.queue[r.head] = nil
+		r.head++
+		if w.done {
+			continue
+		}
+		n.leave(w)
+		n.forgetWaiting(w)
+		n.buryWaiting(&w.msg, w.message, out)
+	}
+	n.dueNs = never
+	if r.head < len(r.queue) {
+		n.dueNs = r.queue[r.head].msg.receivedNs + uint64(n.cfg.WaitForTemplate)
+	}
+	if r.head > len(r.queue)/2 {
+		kept := copy(r.queue, r.queue[r.head:])
+		clear(r.queue[kept:])
+		r.queue, r.head = r.queue[:kept], 0
+	}
+}
+
+// forgetWaiting takes a buried set out of its domain's list. Sets are buried in
+// the order in which they came, so it is the first.
+func (n *Normalizer) forgetWaiting(w *waitingSet) {
+	d := w.msg.dom
+	sets := d.waiting[w.id]
+	if len(sets) > 0 && sets[0] == w {
+		sets[0] = nil
+		sets = sets[1:]
+	}
+	if len(sets) == 0 {
+		delete(d.waiting, w.id)
+	} else {
+		d.waiting[w.id] = sets
+	}
+}
