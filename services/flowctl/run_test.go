@@ -18,6 +18,7 @@ import (
 
 	"github.com/flowledger/flowledger/services/internal/capture"
 	"github.com/flowledger/flowledger/services/internal/pipeline"
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 // shared is the data that came out of real exporters, beside the project.
@@ -31,9 +32,9 @@ type expected struct {
 
 func sharedCaptures(t *testing.T) []expected {
 	t.Helper()
-	f, err := os.Open(filepath.Join(shared, "EXPECTED.tsv"))
+	f, err := os.Open(testkit.Data(t, "EXPECTED.tsv"))
 	if err != nil {
-		t.Skipf("the shared data is not there: %v", err)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	var list []expected

@@ -1,12 +1,8 @@
 package rule
 
 import (
-	"bufio"
-	"compress/gzip"
 	"encoding/json"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -16,6 +12,7 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 // epoch is when the tests' timelines start: 2026-01-01 00:00 UTC.
@@ -159,47 +156,23 @@ func lastOf(fs []finding) (out []finding) {
 	return out
 }
 
-// truthLine is one conversation of a truth file.
-type truthLine struct {
-	Ts, Dur            float64
-	Proto              uint32
-	Client, Server     string
-	Cport, Sport       uint32
-	Cpk, Cby, Spk, Sby uint64
-}
-
 // truth reads a data set as biflows, each one final version, told ten seconds
 // after its end.
 func truth(t testing.TB, name string) timeline {
 	t.Helper()
-	path := filepath.Join("../../../../shared/data", name+".truth.jsonl.gz")
-	f, err := os.Open(path)
-	if err != nil {
-		t.Skipf("data set %s is not there: %v", name, err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	l := timeline{}
-	lines := bufio.NewScanner(z)
-	for id := uint64(1); lines.Scan(); id++ {
-		var c truthLine
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatal(err)
-		}
-		l.add(10*time.Second+time.Duration(c.Dur*1e9), c.biflow(id))
+	for i, c := range testkit.ReadTruth(t, testkit.Data(t, name+".truth.jsonl.gz")) {
+		l.add(10*time.Second+time.Duration(c.Length*1e9), truthBiflow(&c, uint64(i+1)))
 	}
 	return l
 }
 
-func (c *truthLine) biflow(id uint64) *flowv1.Biflow {
-	start := uint64(c.Ts*1e6) * 1000
+func truthBiflow(c *testkit.Truth, id uint64) *flowv1.Biflow {
+	start := uint64(c.Start*1e6) * 1000
 	b := &flowv1.Biflow{
-		FlowId: id, Version: 1, Proto: c.Proto, ClientAddr: wire(c.Client), ServerAddr: wire(c.Server),
+		FlowId: id, Version: 1, Proto: c.Proto, ClientAddr: c.Client.AsSlice(), ServerAddr: c.Server.AsSlice(),
 		ClientPackets: c.Cpk, ClientBytes: c.Cby, ServerPackets: c.Spk, ServerBytes: c.Sby,
-		TimeFlowStartNs: start, TimeFlowEndNs: start + uint64(c.Dur*1e9), InitiatorConfidence: 0.9,
+		TimeFlowStartNs: start, TimeFlowEndNs: start + uint64(c.Length*1e9), InitiatorConfidence: 0.9,
 		CloseReason: flowv1.CloseReason_CLOSE_REASON_IDLE,
 	}
 	if flow.HasPorts(uint8(c.Proto)) {
@@ -207,14 +180,13 @@ func (c *truthLine) biflow(id uint64) *flowv1.Biflow {
 	} else {
 		b.IcmpType = c.Cport
 	}
-	b.ConnState = c.state()
+	b.ConnState = truthState(c)
 	return b
 }
 
-func (c *truthLine) state() flowv1.ConnState {
-	server := netip.MustParseAddr(c.Server)
+func truthState(c *testkit.Truth) flowv1.ConnState {
 	switch {
-	case server.IsMulticast() || server.Is4() && server.As4()[3] == 255:
+	case c.Server.IsMulticast() || c.Server.Is4() && c.Server.As4()[3] == 255:
 		return oneWay
 	case c.Spk == 0:
 		return unanswered

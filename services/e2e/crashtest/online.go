@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
 // online reads the ledger out of ClickHouse.
@@ -38,29 +41,44 @@ func (l *ledger) readBiflows(ctx context.Context, db driver.Conn) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var (
-			id                              uint64
-			version, realm, segments        uint32
-			proto, icmpType, icmpCode       uint8
-			client, server                  net.IP
-			clientPort, serverPort          uint16
-			cb, cp, sb, sp, reporters       uint64
-			cf, sf                          uint16
-			start, end, opened, updated     time.Time
-			evidence, connState, closeState string
-			confidence                      float32
-		)
-		if err := rows.Scan(&id, &version, &realm, &proto, &client, &clientPort, &server, &serverPort, &cb, &cp, &cf, &sb, &sp, &sf,
-			&start, &end, &opened, &updated, &evidence, &confidence, &connState, &closeState, &icmpType, &icmpCode, &segments, &reporters); err != nil {
+		b, err := scanBiflow(rows)
+		if err != nil {
 			return err
 		}
-		stamp := func(t time.Time) string { return nanos(uint64(t.UnixNano())) }
-		l.biflows[id] = fmt.Sprintf("v%d realm %d proto %d %s:%d>%s:%d client %d/%d/%#x server %d/%d/%#x %s..%s opened %s updated %s %s %d%% %s %s icmp %d/%d segments %d reporters %d",
-			version, realm, proto, client, clientPort, server, serverPort, cb, cp, cf, sb, sp, sf,
-			stamp(start), stamp(end), stamp(opened), stamp(updated), evidence, percent(confidence),
-			connState, closeState, icmpType, icmpCode, segments, reporters)
+		l.biflows[b.FlowId] = biflowLine(b)
 	}
 	return rows.Err()
+}
+
+// scanBiflow reads a row back into what it was made of, so that both sides of
+// the comparison are written down by the same function.
+func scanBiflow(rows driver.Rows) (*flowv1.Biflow, error) {
+	var (
+		b                               flowv1.Biflow
+		proto, icmpType, icmpCode       uint8
+		clientPort, serverPort          uint16
+		clientFlags, serverFlags        uint16
+		client, server                  net.IP
+		start, end, opened, updated     time.Time
+		evidence, connState, closeState string
+		reporters                       uint64
+	)
+	if err := rows.Scan(&b.FlowId, &b.Version, &b.Realm, &proto, &client, &clientPort, &server, &serverPort,
+		&b.ClientBytes, &b.ClientPackets, &clientFlags, &b.ServerBytes, &b.ServerPackets, &serverFlags,
+		&start, &end, &opened, &updated, &evidence, &b.InitiatorConfidence, &connState, &closeState,
+		&icmpType, &icmpCode, &b.Segments, &reporters); err != nil {
+		return nil, err
+	}
+	b.Proto, b.IcmpType, b.IcmpCode = uint32(proto), uint32(icmpType), uint32(icmpCode)
+	b.ClientAddr, b.ClientPort, b.ClientTcpFlags = client.To16(), uint32(clientPort), uint32(clientFlags)
+	b.ServerAddr, b.ServerPort, b.ServerTcpFlags = server.To16(), uint32(serverPort), uint32(serverFlags)
+	b.TimeFlowStartNs, b.TimeFlowEndNs = uint64(start.UnixNano()), uint64(end.UnixNano())
+	b.TimeOpenedNs, b.TimeUpdatedNs = uint64(opened.UnixNano()), uint64(updated.UnixNano())
+	b.InitiatorEvidence = flowv1.InitiatorEvidence(flowv1.InitiatorEvidence_value["INITIATOR_EVIDENCE_"+strings.ToUpper(evidence)])
+	b.ConnState = flowv1.ConnState(flowv1.ConnState_value["CONN_STATE_"+strings.ToUpper(connState)])
+	b.CloseReason = flowv1.CloseReason(flowv1.CloseReason_value["CLOSE_REASON_"+strings.ToUpper(closeState)])
+	b.Reporters = make([]*flowv1.Reporter, reporters)
+	return &b, nil
 }
 
 func (l *ledger) readAlerts(ctx context.Context, db driver.Conn) error {

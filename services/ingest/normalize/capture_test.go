@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/flowledger/flowledger/services/internal/capture"
+	"github.com/flowledger/flowledger/services/internal/testkit"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -17,15 +18,10 @@ import (
 // shared is where the data that others collected lies.
 const shared = "../../../../shared/data"
 
-// needShared skips a test where the shared data is absent.
+// needShared skips a test where the shared data is absent; CI always has it.
 func needShared(t testing.TB) {
 	t.Helper()
-	if _, err := os.Stat(filepath.Join(shared, "EXPECTED.tsv")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the shared data is absent: %v", err)
-		}
-		t.Skipf("needs the captures of %s, which are not here", shared)
-	}
+	testkit.Data(t, "EXPECTED.tsv")
 }
 
 // datagrams reads the export datagrams of a capture.

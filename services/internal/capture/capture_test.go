@@ -19,6 +19,8 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 // shared is the data that came out of real exporters, beside the project.
@@ -27,9 +29,9 @@ const shared = "../../../../shared/data"
 // TestSharedCaptures holds the number of datagrams of every shared capture
 // against what an independent decoder found.
 func TestSharedCaptures(t *testing.T) {
-	table, err := os.ReadFile(filepath.Join(shared, "EXPECTED.tsv"))
+	table, err := os.ReadFile(testkit.Data(t, "EXPECTED.tsv"))
 	if err != nil {
-		t.Skipf("the shared data is not there: %v", err)
+		t.Fatal(err)
 	}
 	for _, line := range strings.Split(strings.TrimSpace(string(table)), "\n")[1:] {
 		cols := strings.Split(line, "\t")
