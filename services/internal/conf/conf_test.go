@@ -256,9 +256,20 @@ func TestBytes(t *testing.T) {
 	}
 }
 
+// tagOnNothing makes the YAML library panic instead of refusing it.
+const tagOnNothing = "rules: !list\n"
+
+func TestParserPanicIsAnError(t *testing.T) {
+	err := LoadYAML(testDefault(), "f.yaml", []byte(tagOnNothing))
+	if err == nil || !strings.HasPrefix(err.Error(), "f.yaml: cannot be read as YAML") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func FuzzLoadYAML(f *testing.F) {
 	f.Add("kafka:\n  brokers: [a]\nrules:\n  - {name: x}\n")
 	f.Add("a: &a {b: *a}\n<<: *a")
+	f.Add(tagOnNothing)
 	f.Fuzz(func(t *testing.T, text string) {
 		got := testDefault()
 		if LoadYAML(got, "f", []byte(text)) != nil {

@@ -24,7 +24,14 @@ func LoadFile(cfg any, path string) error {
 }
 
 // LoadYAML is LoadFile for bytes at hand; name is what errors call them.
-func LoadYAML(cfg any, name string, data []byte) error {
+func LoadYAML(cfg any, name string, data []byte) (err error) {
+	// Some texts that are hardly YAML (an alias to an empty list, say) make the
+	// library panic instead of saying so.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: cannot be read as YAML (the parser gave up: %v); look for anchors, aliases and tags without a value", name, p)
+		}
+	}()
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return yamlError(name, err)
