@@ -24,7 +24,7 @@ Scenarios:
         (IPFIX). The one alert to expect: address_scan for 10.20.1.57.
   load  As many flow records as wanted, for measuring: both directions of each
         conversation, heavy-tailed sizes, long ones in several segments, one in
-        twenty an unanswered probe, one in twenty IPv6.
+        twenty an unanswered probe, one in twenty IPv6.` + simulatePathLong + `
 
 The same flags give the same bytes. --truth writes what a perfect ledger holds,
 one JSON object per conversation; --expected the alerts and the story's steps.
@@ -34,6 +34,7 @@ const simulateExample = `  flowctl simulate -o talk.pcap.gz --truth talk.truth.j
   flowctl simulate -o today.pcap --start now --compact
   flowctl simulate -o office.pcap --duration 8h --hosts 120 --exporters 5 --seed 7
   flowctl simulate --scenario load --records 1000000 -o load.pcap --truth load.truth.jsonl.gz
+  flowctl simulate --scenario path --exporters 3 --active 1m,5m,30m --loss 0.01 -o path.pcap --truth path.truth.jsonl.gz
   flowctl simulate -o - | flowctl run -`
 
 // compact is the length of the talk's short form.
@@ -45,6 +46,8 @@ type simulation struct {
 	output, truth, expected string
 	talk                    simulate.TalkConfig
 	load                    simulate.LoadConfig
+	path                    simulate.PathConfig
+	sampling                []uint
 	seed                    uint64
 	exporters               int
 	protocol                string
@@ -57,7 +60,7 @@ type simulation struct {
 }
 
 func newSimulateCommand() *cobra.Command {
-	s := &simulation{talk: simulate.DefaultTalk(), load: simulate.DefaultLoad()}
+	s := &simulation{talk: simulate.DefaultTalk(), load: simulate.DefaultLoad(), path: simulate.DefaultPath()}
 	c := &cobra.Command{
 		Use:     "simulate -o FILE",
 		Short:   "Make a capture of a network's flow exports, with its truth",
@@ -77,18 +80,19 @@ func newSimulateCommand() *cobra.Command {
 	f.StringVarP(&s.output, "output", "o", "", "the capture to write (required)")
 	f.StringVar(&s.truth, "truth", "", "write every conversation to this file, one JSON object per line")
 	f.StringVar(&s.expected, "expected", "", "write the alerts to expect and the story to this file, as JSON (talk)")
-	f.StringVar(&s.scenario, "scenario", "talk", "what to play: talk or load")
+	f.StringVar(&s.scenario, "scenario", "talk", "what to play: talk, load or path")
 	f.Uint64Var(&s.seed, "seed", 1, "another seed, another course of events")
 	f.StringVar(&s.start, "start", s.talk.Start.Format(time.RFC3339), "when it begins: a time (RFC 3339), or now")
-	f.IntVar(&s.exporters, "exporters", 0, "number of exporters (talk: 3 by default; load: 1)")
-	f.DurationVar(&s.talk.Duration, "duration", s.talk.Duration, "length in network time (talk)")
+	f.IntVar(&s.exporters, "exporters", 0, "number of exporters (talk, path: 3 by default; load: 1); path: in a row")
+	f.DurationVar(&s.talk.Duration, "duration", s.talk.Duration, "length in network time (talk, path)")
 	f.BoolVar(&s.compact, "compact", false, "the whole story in 40 seconds, with short timeouts (talk)")
 	f.IntVar(&s.talk.Hosts, "hosts", s.talk.Hosts, "number of users' hosts (talk)")
 	f.Uint64Var(&s.load.Records, "records", s.load.Records, "number of flow records of all exporters together (load)")
 	f.Float64Var(&s.load.Rate, "rate", s.load.Rate, "records per second of network time (load)")
-	f.StringVar(&s.protocol, "protocol", string(s.load.Protocol), "v5, v9 or ipfix (load)")
+	f.StringVar(&s.protocol, "protocol", string(s.load.Protocol), "v5, v9 or ipfix (load, path: a list)")
+	s.addPathFlags(f)
 	f.BoolVarP(&s.quiet, "quiet", "q", false, "no progress and no summary on standard error")
-	_ = c.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions([]string{"talk", "load"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions([]string{"talk", "load", "path"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions([]string{"v5", "v9", "ipfix"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -107,12 +111,17 @@ func (s *simulation) choose() error {
 		return s.chooseTalk(start)
 	case "load":
 		return s.chooseLoad(start)
+	case "path":
+		return s.choosePath(start)
 	}
-	return fmt.Errorf("there is no scenario %q: choose talk or load", s.scenario)
+	return fmt.Errorf("there is no scenario %q: choose talk, load or path", s.scenario)
 }
 
 func (s *simulation) chooseTalk(start time.Time) error {
 	if err := s.refuse("load", "records", "rate", "protocol"); err != nil {
+		return err
+	}
+	if err := s.refuse("path", pathFlags...); err != nil {
 		return err
 	}
 	if s.compact {
@@ -135,6 +144,9 @@ func (s *simulation) chooseTalk(start time.Time) error {
 
 func (s *simulation) chooseLoad(start time.Time) error {
 	if err := s.refuse("talk", "duration", "compact", "hosts", "expected"); err != nil {
+		return err
+	}
+	if err := s.refuse("path", pathFlags...); err != nil {
 		return err
 	}
 	s.load.Seed, s.load.Start, s.load.Protocol = s.seed, start, simulate.Protocol(s.protocol)

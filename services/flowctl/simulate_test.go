@@ -129,7 +129,7 @@ func TestSimulateErrorsHelp(t *testing.T) {
 		want []string
 	}{
 		{"", []string{"-o FILE"}},
-		{"-o x --scenario tale", []string{`no scenario "tale"`, "talk or load"}},
+		{"-o x --scenario tale", []string{`no scenario "tale"`, "talk, load or path"}},
 		{"-o x --start yesterday", []string{"yesterday", "now"}},
 		{"-o x --records 5", []string{"--records", "--scenario load"}},
 		{"-o x --scenario load --duration 5m", []string{"--duration", "--scenario talk"}},
@@ -148,6 +148,38 @@ func TestSimulateErrorsHelp(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: %q does not say %q", tt.args, err, want)
 			}
+		}
+	}
+}
+
+// TestSimulatePath: the path's flags reach the path, and its capture and truth are written.
+func TestSimulatePath(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	_, stderr, err := makeCapture(t, "--scenario", "path", "-o", file("p.pcap"), "--truth", file("p.truth.jsonl.gz"),
+		"--exporters", "2", "--parallel", "2", "--asymmetric", "0.5", "--nat", "1", "--conversations", "50", "--duration", "1m", "--longest", "5m",
+		"--active", "1m,5m", "--inactive", "15s", "--sampling", "1,10", "--loss", "0,0.01", "--skew", "0s,2s", "--jitter", "1s",
+		"--fail", "2m,0s", "--egress", "true,false", "--protocol", "ipfix,v9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"hop-1a", "hop-2b", "back-2b", "ipfix, ", "v9, "} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("the summary does not say %q:\n%s", want, stderr)
+		}
+	}
+	if n := countLines(t, file("p.truth.jsonl.gz")); n < 50 {
+		t.Errorf("%d conversations", n)
+	}
+	for _, args := range [][]string{
+		{"--scenario", "path", "-o", file("x"), "--protocol", "reports"},
+		{"--scenario", "path", "-o", file("x"), "--records", "5"},
+		{"--scenario", "path", "-o", file("x"), "--compact"},
+		{"--scenario", "load", "-o", file("x"), "--skew", "2s"},
+		{"--scenario", "path", "-o", file("x"), "--nat", "9"},
+	} {
+		if _, _, err := makeCapture(t, args...); err == nil {
+			t.Errorf("%v is accepted", args)
 		}
 	}
 }

@@ -16,7 +16,8 @@ const (
 	Max Policy = "max"
 	// First takes the observation point that reported first.
 	First Policy = "first"
-	// Manual takes the first match of the list, then as First.
+	// Manual takes the first match of the list, then as First among the points
+	// that see every packet. Sampled points count only if the list names them.
 	Manual Policy = "manual"
 )
 

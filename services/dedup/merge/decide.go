@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"math"
 	"math/bits"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -22,6 +23,10 @@ type claim struct {
 func (w *Window) decide(e *entry, emit func(*flowv1.Flow)) {
 	claims := w.claims(e)
 	winner, reason := w.choose(e, claims)
+	if winner == noPoint {
+		w.setAside(e, emit)
+		return
+	}
 	if e.authority != noPoint && winner != e.authority {
 		e.floor = max(e.floor, e.coverEnd)
 		w.stats.Failovers++
@@ -35,9 +40,33 @@ func (w *Window) decide(e *entry, emit func(*flowv1.Flow)) {
 		}
 	}
 	w.emitHeld(e, emit)
+	w.empty(e)
+}
+
+// empty ends the wait of all that is held.
+func (w *Window) empty(e *entry) {
 	w.stats.Waiting -= len(e.held)
 	clear(e.held)
 	e.held = e.held[:0]
+}
+
+// setAside emits what nobody designated to count: no volume, one reporter each.
+func (w *Window) setAside(e *entry, emit func(*flowv1.Flow)) {
+	for i := range e.held {
+		h := &e.held[i]
+		w.late(e, h.point, w.out.decode(h.cell), emit)
+		w.cells.drop(h.cell)
+	}
+	w.empty(e)
+	w.remember(e)
+	e.coverEnd = max(e.coverEnd, 1)
+}
+
+// remember starts the late horizon of a flow whose first decision this is.
+func (w *Window) remember(e *entry) {
+	if e.coverEnd == 0 {
+		w.forget.Set(e.last.After(w.cfg.LateHorizon), w.index[e.key])
+	}
 }
 
 // claims adds up the held reports by observation point, in order of first report.
@@ -46,7 +75,7 @@ func (w *Window) claims(e *entry) []claim {
 next:
 	for i := range e.held {
 		h := &e.held[i]
-		shares := h.start+uint64(w.cfg.Slack) < e.coverEnd
+		shares := h.start < e.coverEnd
 		for j := range claims {
 			if c := &claims[j]; c.point == h.point {
 				c.bytes += h.bytes
@@ -69,8 +98,9 @@ func (w *Window) choose(e *entry, claims []claim) (uint32, flowv1.Authority) {
 			return c.point, e.reason
 		}
 	}
-	point, reason := w.byPolicy(exact(claims))
+	point, reason := w.byPolicy(claims)
 	switch {
+	case point == noPoint:
 	case e.authority != noPoint:
 		reason = flowv1.Authority_AUTHORITY_FAILOVER
 	case len(claims) == 1:
@@ -79,37 +109,37 @@ func (w *Window) choose(e *entry, claims []claim) (uint32, flowv1.Authority) {
 	return point, reason
 }
 
-// exact leaves only the claims that share no time with what is counted, if there
-// are any of the best sampling: of the others, only an estimate would count.
-func exact(claims []claim) []claim {
-	rate := claims[0].rate
-	for i := range claims {
-		rate = min(rate, claims[i].rate)
-	}
-	n := 0
-	for i := range claims {
-		if c := claims[i]; !c.shares && (c.rate <= rate || c.rate <= 1) {
-			claims[i] = claims[n]
-			claims[n] = c
-			n++
-		}
-	}
-	if n == 0 {
-		return claims
-	}
-	return claims[:n]
-}
-
 func (w *Window) byPolicy(claims []claim) (uint32, flowv1.Authority) {
 	switch w.cfg.Policy {
 	case Manual:
 		if p, ok := w.byList(claims); ok {
 			return p, flowv1.Authority_AUTHORITY_MANUAL
 		}
+		return first(claims, 1), flowv1.Authority_AUTHORITY_FIRST
 	case Max:
 		return byVolume(claims), flowv1.Authority_AUTHORITY_MAX
 	}
-	return claims[0].point, flowv1.Authority_AUTHORITY_FIRST
+	return first(claims, math.MaxUint64), flowv1.Authority_AUTHORITY_FIRST
+}
+
+// first is who reported first of those that sample at most one in rate packets,
+// before others if it shares no time with what is counted. It is noPoint if there
+// is none: under the manual policy sampled points count only if the list says so.
+// Two samplers rarely take the same small flow, so that counting whoever reports
+// it adds flows up instead of merging them.
+func first(claims []claim, rate uint64) uint32 {
+	at := noPoint
+	for i := range claims {
+		c := &claims[i]
+		switch {
+		case c.rate > rate:
+		case !c.shares:
+			return c.point
+		case at == noPoint:
+			at = c.point
+		}
+	}
+	return at
 }
 
 // byList is the manual policy: the first entry of the list that anyone matches.
@@ -154,8 +184,12 @@ func (c *claim) better(than *claim) bool {
 	switch {
 	case sampled != thanSampled:
 		return !sampled
-	case sampled:
+	case sampled && c.rate != than.rate:
 		return c.rate < than.rate
+	case c.shares != than.shares:
+		return !c.shares // of the other, only an estimate would count
+	case sampled:
+		return false
 	case c.bytes != than.bytes:
 		return c.bytes > than.bytes
 	}
@@ -213,9 +247,7 @@ func (w *Window) count(e *entry, f *flowv1.Flow, reason flowv1.Authority, emit f
 		f.Bytes = uncovered(f.Bytes, f.TimeFlowStartNs, f.TimeFlowEndNs, e.floor)
 		f.Packets = uncovered(f.Packets, f.TimeFlowStartNs, f.TimeFlowEndNs, e.floor)
 	}
-	if e.coverEnd == 0 {
-		w.forget.Set(e.last.After(w.cfg.LateHorizon), w.index[e.key])
-	}
+	w.remember(e)
 	e.coverEnd = max(e.coverEnd, f.TimeFlowEndNs, 1)
 	w.stats.Counted++
 	emit(f)
@@ -232,11 +264,11 @@ func uncovered(count, start, end, floor uint64) uint64 {
 	return share
 }
 
-// late emits the report of another observation point on time that is already
-// counted: no volume, one reporter.
-func (w *Window) late(e *entry, f *flowv1.Flow, emit func(*flowv1.Flow)) {
+// late emits a report that is not counted, under the observation point that is:
+// no volume, one reporter.
+func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow, emit func(*flowv1.Flow)) {
 	o := w.out.flow()
-	at := &w.points.all[e.authority]
+	at := &w.points.all[authority]
 	o.Type, o.Realm, o.Proto = f.Type, f.Realm, f.Proto
 	o.SrcAddr, o.DstAddr, o.SrcPort, o.DstPort = f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort
 	o.Etype, o.IcmpType, o.IcmpCode = f.Etype, f.IcmpType, f.IcmpCode

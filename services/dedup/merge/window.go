@@ -158,8 +158,9 @@ func (w *Window) add(now eventtime.Tick, f *flowv1.Flow, emit func(*flowv1.Flow)
 	case p == e.authority:
 		w.count(e, f, e.reason, emit)
 	case f.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
-		w.late(e, f, emit)
-	case f.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && e.reach <= e.coverEnd+uint64(w.cfg.Slack):
+		e.reach = max(e.reach, f.TimeFlowEndNs)
+		w.late(e, e.authority, f, emit)
+	case f.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && e.reach <= e.coverEnd:
 		w.hold(e, id, p, f, now.After(w.cfg.Hold))
 	default:
 		w.hold(e, id, p, f, now.After(w.patience(e)))

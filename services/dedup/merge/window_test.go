@@ -47,8 +47,23 @@ func play(cfg Config, reports []*flowv1.Flow) []*flowv1.Flow {
 	return out
 }
 
-// drive feeds a window tick by tick, as a stage does.
-func drive(w *Window, reports []*flowv1.Flow, emit func(*flowv1.Flow)) {
+// playRestored is play with a window that is put into a snapshot and restored
+// before every tick.
+func playRestored(t *testing.T, cfg Config, reports []*flowv1.Flow) (out []*flowv1.Flow) {
+	w := New(cfg)
+	drive(w, reports, func(f *flowv1.Flow) { out = append(out, clone(f)) }, func() {
+		snapshot := w.AppendSnapshot(nil)
+		*w = *New(cfg)
+		if err := w.Restore(snapshot); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return out
+}
+
+// drive feeds a window tick by tick, as a stage does; before every tick with
+// reports it calls each.
+func drive(w *Window, reports []*flowv1.Flow, emit func(*flowv1.Flow), each ...func()) {
 	reports = slices.Clone(reports)
 	flow.SortRaw(reports)
 	last := eventtime.Tick(0)
@@ -57,6 +72,9 @@ func drive(w *Window, reports []*flowv1.Flow, emit func(*flowv1.Flow)) {
 		for w.NextTimer() < t {
 			last = max(w.NextTimer(), last+1)
 			w.Tick(last, nil, emit)
+		}
+		for _, f := range each {
+			f()
 		}
 		n := 0
 		for n < len(reports) && eventtime.TickOf(reports[n].TimeReceivedNs) == t {
@@ -98,6 +116,10 @@ func TestWindow(t *testing.T) {
 		f.Direction = flowv1.Direction_DIRECTION_EGRESS
 		return f
 	}
+	timeouts := func(f *flowv1.Flow, active uint32) *flowv1.Flow {
+		f.ActiveTimeoutMs, f.InactiveTimeoutMs = active*1000, 15_000
+		return f
+	}
 	manual := Default()
 	manual.Policy = Manual
 	manual.Authorities = []Match{{Exporter: netip.MustParsePrefix("192.0.2.3/32")}}
@@ -122,6 +144,26 @@ func TestWindow(t *testing.T) {
 		{"the list decides", manual,
 			[]*flowv1.Flow{report(1, 0, 5, 10), late(report(3, 0, 5, 2), 6)},
 			"3: 2 packets 0-5 manual +1(10)\n"},
+		{"a sampled exporter that nobody designated does not count", manual,
+			[]*flowv1.Flow{sampled(report(1, 0, 5, 2), 1000), late(sampled(report(2, 0, 5, 3), 1000), 6),
+				late(sampled(report(3, 30, 35, 4), 1000), 300), late(sampled(report(1, 30, 36, 4), 1000), 301)},
+			"1: 0 packets 0-5 unspecified late +1(2)\n2: 0 packets 0-5 unspecified late +2(3)\n" +
+				"3: 4 packets 30-35 manual +1(4)\n"},
+		{"the next segment of another does not end the wait for the authority", Default(),
+			[]*flowv1.Flow{timeouts(report(1, 0, 60, 60), 300), timeouts(report(2, 0, 59, 59), 60),
+				timeouts(report(2, 59, 118, 59), 60), timeouts(report(2, 120, 179, 59), 60), timeouts(report(1, 60, 181, 130), 300)},
+			"1: 60 packets 0-60 max +2(59)\n1: 130 packets 60-181 max +2(59) +2(59)\n"},
+		{"a gap does not excuse the authority from what it owes", Default(),
+			[]*flowv1.Flow{timeouts(report(1, 0, 60, 60), 300), timeouts(report(2, 0, 118, 118), 60),
+				late(timeouts(report(1, 60, 80, 20), 300), 119), timeouts(report(2, 150, 179, 29), 60), timeouts(report(1, 81, 181, 98), 300)},
+			"1: 60 packets 0-60 sole\n1: 20 packets 60-80 sole +2(118)\n1: 98 packets 81-181 sole +2(29)\n"},
+		{"nor does a gap after a report that went beyond by less than the slack", Default(),
+			[]*flowv1.Flow{timeouts(report(1, 0, 60, 60), 300), timeouts(late(report(2, 0, 63, 62), 80), 60),
+				late(report(2, 80, 80, 1), 96), timeouts(late(report(1, 62, 80, 3), 110), 300)},
+			"1: 60 packets 0-60 sole\n1: 0 packets 0-63 sole late +2(62)\n1: 3 packets 62-80 sole +2(1)\n"},
+		{"of those who go on, one that shares no time takes over", Default(),
+			[]*flowv1.Flow{report(1, 0, 60, 60), late(report(2, 70, 130, 40), 131), late(report(3, 0, 130, 300), 132)},
+			"1: 60 packets 0-60 sole\n2: 40 packets 70-130 failover +3(300)\n"},
 		{"a sampled exporter never wins by volume", Default(),
 			[]*flowv1.Flow{sampled(report(1, 0, 5, 1000), 100), late(report(2, 0, 5, 10), 6)},
 			"2: 10 packets 0-5 max +1(1000)\n"},
@@ -142,6 +184,15 @@ func TestWindow(t *testing.T) {
 		{"a straddling report counts by its uncovered share", Default(),
 			[]*flowv1.Flow{report(1, 0, 60, 60), late(report(2, 0, 120, 120), 121)},
 			"1: 60 packets 0-60 sole\n2: 60 packets 0-120 failover\n"},
+		{"nor does one that shares less than the slack", Default(),
+			[]*flowv1.Flow{report(1, 0, 60, 60), late(report(2, 70, 72, 2), 80), late(report(3, 57, 110, 300), 81)},
+			"1: 60 packets 0-60 sole\n2: 2 packets 70-72 failover +3(300)\n"},
+		{"what the former authority counted is not counted when it comes back", Default(),
+			[]*flowv1.Flow{report(1, 0, 60, 60), late(report(2, 0, 120, 120), 121), late(report(2, 30, 130, 100), 300)},
+			"1: 60 packets 0-60 sole\n2: 60 packets 0-120 failover\n2: 70 packets 30-130 failover\n"},
+		{"a flow is remembered for the late horizon", Default(),
+			[]*flowv1.Flow{report(1, 0, 5, 10), late(report(2, 0, 5, 10), 2000)},
+			"1: 10 packets 0-5 sole\n1: 0 packets 0-5 sole late +2(10)\n"},
 		{"unequal active timeouts", Default(),
 			[]*flowv1.Flow{report(1, 0, 60, 60), report(1, 60, 120, 60), report(1, 120, 180, 60),
 				late(report(2, 0, 180, 180), 180.2)},
@@ -158,8 +209,15 @@ func TestWindow(t *testing.T) {
 			"1: 7 packets 0-5 sole\n1: 10 packets 0-5 sole\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			var again []*flowv1.Flow // a window writes into the reports that it passes on
+			for _, f := range c.in {
+				again = append(again, clone(f))
+			}
 			if got := lines(play(c.cfg, c.in)); got != c.want {
 				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+			if got := lines(playRestored(t, c.cfg, again)); got != c.want {
+				t.Errorf("restored before every tick: got\n%swant\n%s", got, c.want)
 			}
 		})
 	}

@@ -177,6 +177,8 @@ func (v *volume) add(low bool, clientBytes, clientPackets, serverBytes, serverPa
 	v.packets[server] += serverPackets
 }
 
+func (v volume) total() uint64 { return v.bytes[0] + v.bytes[1] }
+
 // volumes are the volumes of conversations.
 type volumes map[conversation]volume
 
@@ -185,6 +187,13 @@ func (vs volumes) add(client, server flow.Endpoint, proto uint8, cb, cp, sb, sp 
 	v := vs[c]
 	v.add(low, cb, cp, sb, sp)
 	vs[c] = v
+}
+
+func (vs volumes) total() (sum uint64) {
+	for _, v := range vs {
+		sum += v.total()
+	}
+	return sum
 }
 
 // volumesOf adds up what is true.

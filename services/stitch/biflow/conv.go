@@ -128,7 +128,7 @@ func (c *conv) add(side int, f *flowv1.Flow) {
 	c.decorate(h, f)
 	c.addReporter(f.SamplerAddress, f.ObservationDomainId, f.Direction)
 	c.addReporters(f)
-	c.gatherEnd(h, f)
+	c.gatherEnd(h, f, flags)
 	c.dirty = true
 }
 
@@ -147,17 +147,17 @@ func segmentLength(f *flowv1.Flow) uint64 {
 	return d
 }
 
-// gatherEnd notes what ends the conversation.
-func (c *conv) gatherEnd(h *half, f *flowv1.Flow) {
+// gatherEnd notes what ends the conversation; flags are those of TCP.
+func (c *conv) gatherEnd(h *half, f *flowv1.Flow, flags uint8) {
 	const endDetected = 3 // flowEndReason, IANA element 136
 	switch {
-	case f.FirewallEvent == 2 || f.FlowEndReason == endDetected && f.TcpFlags&(fin|rst) == 0:
+	case f.FirewallEvent == 2 || f.FlowEndReason == endDetected && flags&(fin|rst) == 0:
 		h.ended = true
 		c.endBy(flowv1.CloseReason_CLOSE_REASON_END_DETECTED)
-	case f.TcpFlags&rst != 0:
+	case flags&rst != 0:
 		h.ended = true
 		c.endBy(flowv1.CloseReason_CLOSE_REASON_RST)
-	case f.TcpFlags&fin != 0:
+	case flags&fin != 0:
 		h.ended = true
 		if c.half[0].ended && c.half[1].ended {
 			c.endBy(flowv1.CloseReason_CLOSE_REASON_FIN)

@@ -35,10 +35,19 @@ func (c *conv) answered(cl, sv *half) flowv1.ConnState {
 	case sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&(syn|ack) == syn,
 		sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&syn != 0 && sv.packets <= cl.packets && sv.flags&0x3f == rst|ack:
 		return flowv1.ConnState_CONN_STATE_REJECTED
-	case sv.flags&(syn|ack) == syn|ack && cl.flags&ack == 0 && cl.flags != 0:
+	case sv.flags&(syn|ack) == syn|ack && cl.flags&ack == 0 && cl.flags != 0 && !cl.wentOn():
 		return flowv1.ConnState_CONN_STATE_HALF_OPEN
 	}
 	return flowv1.ConnState_CONN_STATE_ESTABLISHED
+}
+
+// maxSYN is what a SYN takes at most: headers of IPv6 and TCP with all options.
+const maxSYN = 40 + 60
+
+// wentOn tells that a client whose ACKs were not reported (AWS tells of none) did
+// more than to ask: it said goodbye, or sent more than SYNs.
+func (h *half) wentOn() bool {
+	return h.flags&fin != 0 || h.bytes > maxSYN*h.packets
 }
 
 // oneWay tells conversations that have no way back by nature.

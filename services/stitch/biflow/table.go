@@ -245,10 +245,10 @@ func (t *Table) setTimer(now eventtime.Tick, id uint32) {
 }
 
 // wake looks what is due. A timer that was set for something since moved, or for
-// a former owner of the slot, finds nothing and does no harm.
+// a former owner of the slot, does nothing: a restored table does not have it.
 func (t *Table) wake(now eventtime.Tick, id uint32, emit func(*flowv1.Biflow)) {
 	c := t.convs.At(id)
-	if !c.live {
+	if !c.live || c.wakeAt > now {
 		return
 	}
 	if t.deadline(c) <= now {
@@ -313,11 +313,12 @@ func (t *Table) unlink(id uint32) {
 // evict keeps the table within its bound: those soonest to be closed go first.
 func (t *Table) evict(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 	for t.open > t.cfg.MaxConversations {
+		due := t.timers.Next()
 		id, ok := t.timers.Pop(eventtime.Never - 1)
 		if !ok {
 			return
 		}
-		if t.convs.At(id).live {
+		if c := t.convs.At(id); c.live && c.wakeAt == due {
 			t.close(now, id, flowv1.CloseReason_CLOSE_REASON_EVICTED, emit)
 			t.stats.Evicted++
 		}

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -57,7 +59,9 @@ func play(flows []*flowv1.Flow) (out []*flowv1.Biflow) {
 	return out
 }
 
-func drive(t *Table, flows []*flowv1.Flow, emit func(*flowv1.Biflow)) {
+// drive feeds a table tick by tick, as a stage does; before every tick with
+// flows it calls each.
+func drive(t *Table, flows []*flowv1.Flow, emit func(*flowv1.Biflow), each ...func()) {
 	flows = slices.Clone(flows)
 	slices.SortStableFunc(flows, func(a, b *flowv1.Flow) int { return int(int64(a.TimeReceivedNs) - int64(b.TimeReceivedNs)) })
 	last := eventtime.Tick(0)
@@ -70,6 +74,9 @@ func drive(t *Table, flows []*flowv1.Flow, emit func(*flowv1.Biflow)) {
 		n := 0
 		for n < len(flows) && eventtime.TickOf(flows[n].TimeReceivedNs) == now {
 			n++
+		}
+		for _, f := range each {
+			f()
 		}
 		batch := slices.Clone(flows[:n])
 		flow.SortDeduped(batch)
@@ -111,6 +118,27 @@ func short(enum string) string {
 
 func TestTable(t *testing.T) {
 	const c, s = "10.0.0.1:50000", "198.51.100.7:443"
+	const p, q = "10.0.0.1:50000", "10.0.0.2:50001" // ports that tell little: q for the client
+	sampled := func(f *flowv1.Flow) *flowv1.Flow {
+		f.SamplingRate = 100
+		return f
+	}
+	apart := func(f *flowv1.Flow) *flowv1.Flow {
+		f.ReverseObservable = false
+		return f
+	}
+	const (
+		source  = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE
+		byOrder = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE_BY_ORDER
+	)
+	hinted := func(f *flowv1.Flow, h flowv1.InitiatorHint) *flowv1.Flow {
+		f.InitiatorHint = h
+		return f
+	}
+	elsewhere := func(f *flowv1.Flow) *flowv1.Flow {
+		f.SamplerAddress = []byte{192, 0, 2, 2}
+		return f
+	}
 	for _, test := range []struct {
 		name string
 		in   []*flowv1.Flow
@@ -141,6 +169,10 @@ func TestTable(t *testing.T) {
 				with(tcp(s, c, 0, 0, 1, 0x14), func(f *flowv1.Flow) { f.TimeReceivedNs = second(3) }),
 				with(tcp(s, c, 1, 1, 1, 0x14), func(f *flowv1.Flow) { f.TimeReceivedNs = second(3) })},
 			"10.0.0.1:50000>198.51.100.7:443 2/2 tcp_flags 0.99 rejected rst\n"},
+		{"a second refusal is reported before its attempt",
+			[]*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0, 0, 1, 0x14), tcp(s, c, 1, 1, 1, 0x14),
+				with(tcp(c, s, 1, 1, 1, 0x02), func(f *flowv1.Flow) { f.TimeReceivedNs = second(2) })},
+			"10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n"},
 		{"long, in segments", []*flowv1.Flow{
 			tcp(c, s, 0, 60, 60, 0x1a), tcp(s, c, 0.02, 60, 60, 0x1a), tcp(c, s, 61, 120, 60, 0x18), tcp(s, c, 61, 120, 60, 0x18),
 			tcp(c, s, 200, 210, 5, 0x19), tcp(s, c, 200, 210, 5, 0x19)},
@@ -155,6 +187,45 @@ func TestTable(t *testing.T) {
 		{"the exporter's word beats the port",
 			[]*flowv1.Flow{with(udp("10.0.0.53:53", "10.0.0.1:40000", 0, 0, 1), func(f *flowv1.Flow) { f.InitiatorHint = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE })},
 			"10.0.0.53:53>10.0.0.1:40000 1/0 exporter 0.99 unanswered idle\n"},
+		{"the exporter's word for the destination",
+			[]*flowv1.Flow{with(udp("10.0.0.1:40000", "10.0.0.53:53", 0, 0, 1), func(f *flowv1.Flow) { f.InitiatorHint = flowv1.InitiatorHint_INITIATOR_HINT_DESTINATION })},
+			"10.0.0.53:53>10.0.0.1:40000 0/1 exporter 0.83 reverse_unobserved idle\n"},
+		{"the order of a biflow is less than the exporter's word",
+			[]*flowv1.Flow{with(udp("10.0.0.1:40000", "10.0.0.2:50000", 0, 0, 1), func(f *flowv1.Flow) {
+				f.InitiatorHint, f.ReverseObservable = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE_BY_ORDER, false
+			})},
+			"10.0.0.1:40000>10.0.0.2:50000 1/0 exporter 0.70 reverse_unobserved idle\n"},
+		{"a straggler belongs to the port's former use",
+			[]*flowv1.Flow{tcp(c, s, 0, 4, 5, 0x1b), tcp(s, c, 0.05, 2, 4, 0x1a), tcp(c, s, 5, 6, 3, 0x1a),
+				with(tcp(s, c, 2.5, 4, 2, 0x19), func(f *flowv1.Flow) { f.TimeReceivedNs = second(7) })},
+			"10.0.0.1:50000>198.51.100.7:443 5/6 first_seen 0.99 established fin\n10.0.0.1:50000>198.51.100.7:443 3/0 first_seen 0.80 reverse_unobserved idle\n"},
+		{"used again when a timer that no longer counts is due",
+			[]*flowv1.Flow{tcp(c, s, 1, 1.25, 1, 0), tcp(s, c, 40.5, 41.5, 1, 0), tcp(c, s, 121, 121.3, 1, 0x02)},
+			"10.0.0.1:50000>198.51.100.7:443 1/1 first_seen 0.99 established port_reuse\n10.0.0.1:50000>198.51.100.7:443 1/0 tcp_flags 0.99 unanswered idle\n"},
+		{"the order of two continuations tells nothing", []*flowv1.Flow{tcp(p, q, 0, 5, 10, 0x18), tcp(q, p, 0.1, 5, 8, 0x18)},
+			"10.0.0.2:50001>10.0.0.1:50000 8/10 lower_port 0.55 established idle\n"},
+		{"order tells nothing where packets are sampled", []*flowv1.Flow{sampled(tcp(p, q, 0, 5, 10, 0x1a)), sampled(tcp(q, p, 0.1, 5, 8, 0x1a))},
+			"10.0.0.2:50001>10.0.0.1:50000 8/10 lower_port 0.55 established idle\n"},
+		{"the order of two exporters within their clocks tells nothing", []*flowv1.Flow{tcp(p, q, 0, 5, 10, 0x1a), elsewhere(tcp(q, p, 0.5, 5, 8, 0x1a))},
+			"10.0.0.2:50001>10.0.0.1:50000 8/10 lower_port 0.55 established idle\n"},
+		{"the order of two exporters beyond their clocks tells little", []*flowv1.Flow{tcp(p, q, 0, 5, 10, 0x1a), elsewhere(tcp(q, p, 3, 5, 8, 0x1a))},
+			"10.0.0.1:50000>10.0.0.2:50001 10/8 first_seen_elsewhere 0.60 established idle\n"},
+		{"flags of UDP mean nothing", []*flowv1.Flow{with(udp(p, q, 0, 1, 2), func(f *flowv1.Flow) { f.TcpFlags = 0x04 }), udp(p, q, 30, 31, 2)},
+			"10.0.0.1:50000>10.0.0.2:50001 4/0 first_seen 0.80 unanswered idle\n"},
+		{"the only speaker tells nothing where the way back is elsewhere", []*flowv1.Flow{apart(udp(p, q, 0, 1, 2))},
+			"10.0.0.2:50001>10.0.0.1:50000 0/2 lower_port 0.55 reverse_unobserved idle\n"},
+		{"a sure direction does not change", []*flowv1.Flow{tcp(q, p, 0, 1, 1, 0x02), hinted(tcp(p, q, 70, 71, 3, 0x18), source)},
+			"10.0.0.2:50001>10.0.0.1:50000 1/3 tcp_flags 0.99 established idle\n"},
+		{"an unsure direction changes for a better reason",
+			[]*flowv1.Flow{apart(tcp(p, q, 0, 1, 3, 0x18)), hinted(apart(tcp(p, q, 70, 71, 3, 0x18)), byOrder)},
+			"10.0.0.1:50000>10.0.0.2:50001 6/0 exporter 0.70 reverse_unobserved idle\n"},
+		{"but once", []*flowv1.Flow{apart(tcp(p, q, 0, 1, 3, 0x18)), hinted(apart(tcp(p, q, 70, 71, 3, 0x18)), byOrder),
+			hinted(apart(tcp(q, p, 140, 141, 3, 0x18)), source)},
+			"10.0.0.1:50000>10.0.0.2:50001 6/3 exporter 0.70 established idle\n"},
+		{"a segment that the active timeout cut is followed by one as long", []*flowv1.Flow{
+			with(tcp(c, s, 0, 10, 5, 0x1a), func(f *flowv1.Flow) { f.FlowEndReason, f.ActiveTimeoutMs = 2, 300_000 }),
+			tcp(c, s, 250, 300, 5, 0x18)},
+			"10.0.0.1:50000>198.51.100.7:443 10/0 first_seen 0.80 reverse_unobserved idle\n"},
 		{"ping", []*flowv1.Flow{
 			with(udp("10.0.0.9:0", "10.0.0.1:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 0 }),
 			with(udp("10.0.0.1:0", "10.0.0.9:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 8 })},
@@ -166,7 +237,62 @@ func TestTable(t *testing.T) {
 			if got := final(play(test.in)); got != test.want {
 				t.Errorf("got\n%swant\n%s", got, test.want)
 			}
+			if diff := cmp.Diff(play(test.in), playRestored(t, test.in), protocmp.Transform()); diff != "" {
+				t.Errorf("a table restored before every tick says something else (-whole, +restored):\n%s", diff)
+			}
 		})
+	}
+}
+
+// playRestored is play with a table that is put into a snapshot and restored
+// before every tick.
+func playRestored(t *testing.T, flows []*flowv1.Flow) (out []*flowv1.Biflow) {
+	tb := New(Default())
+	drive(tb, flows, func(b *flowv1.Biflow) { out = append(out, proto.Clone(b).(*flowv1.Biflow)) }, func() {
+		snapshot := tb.AppendSnapshot(nil)
+		*tb = *New(Default())
+		if err := tb.Restore(snapshot); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return out
+}
+
+// TestTranslationAndReporters: the tuple after translation is linked to its side,
+// whichever half tells it, and everyone who reported is named once.
+func TestTranslationAndReporters(t *testing.T) {
+	there := with(tcp("10.0.0.1:50000", "198.51.100.7:443", 0, 5, 10, 0x1b), func(f *flowv1.Flow) {
+		f.PostSrcAddr, f.PostSrcPort = []byte{203, 0, 113, 5}, 61000
+		f.Reporters = []*flowv1.Reporter{{SamplerAddress: []byte{192, 0, 2, 9}}, {SamplerAddress: []byte{192, 0, 2, 1}, Direction: flowv1.Direction_DIRECTION_EGRESS}}
+	})
+	back := with(tcp("198.51.100.7:443", "10.0.0.1:50000", 0.02, 5, 8, 0x1b), func(f *flowv1.Flow) {
+		f.PostSrcAddr, f.PostSrcPort = []byte{172, 16, 0, 7}, 8443
+		f.Reporters = there.Reporters[:1]
+	})
+	out := play([]*flowv1.Flow{there, back})
+	last := out[len(out)-1]
+	if !bytes.Equal(last.PostClientAddr, []byte{203, 0, 113, 5}) || last.PostClientPort != 61000 ||
+		!bytes.Equal(last.PostServerAddr, []byte{172, 16, 0, 7}) || last.PostServerPort != 8443 {
+		t.Errorf("translations are %v:%d and %v:%d", last.PostClientAddr, last.PostClientPort, last.PostServerAddr, last.PostServerPort)
+	}
+	if len(last.Reporters) != 3 {
+		t.Errorf("reporters are %v", last.Reporters)
+	}
+}
+
+// TestLateReporters: a late report adds reporters to the open conversation, and
+// neither opens one nor counts as a segment.
+func TestLateReporters(t *testing.T) {
+	late := func(at float64) *flowv1.Flow {
+		return with(tcp("10.0.0.1:50000", "198.51.100.7:443", at, at, 0, 0x02), func(f *flowv1.Flow) {
+			f.Late, f.Bytes = true, 0
+			f.Reporters = []*flowv1.Reporter{{SamplerAddress: []byte{192, 0, 2, 9}}}
+		})
+	}
+	out := play([]*flowv1.Flow{tcp("10.0.0.1:50000", "198.51.100.7:443", 0, 0, 1, 0x02), late(3), late(1000)})
+	last := out[len(out)-1]
+	if last.FlowId != out[0].FlowId || last.Segments != 1 || len(last.Reporters) != 2 || last.CloseReason == 0 {
+		t.Errorf("the last of %d versions is %v", len(out), last)
 	}
 }
 
