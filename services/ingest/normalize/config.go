@@ -18,6 +18,12 @@ const (
 	QuirkIxiaReverse = "ixia_reverse"
 )
 
+// Tunnels' values.
+const (
+	TunnelsInner = "inner"
+	TunnelsOuter = "outer"
+)
+
 var quirkNames = []string{QuirkOutBytesReverse, QuirkUptimeSeconds, QuirkIxiaReverse}
 
 // Config says how datagrams are read and how much exporters may make us keep.
@@ -54,6 +60,9 @@ type Override struct {
 	Realm      uint32            `yaml:"realm" doc:"address space of their flows"`
 	VRFRealms  map[uint32]uint32 `yaml:"vrf_realms" doc:"address space by ingress VRF id"`
 	VLANRealms map[uint32]uint32 `yaml:"vlan_realms" doc:"address space by VLAN id"`
+	VNIRealms  map[uint32]uint32 `yaml:"vni_realms" doc:"address space by virtual network of VXLAN, Geneve and NVGRE"`
+	// Tunnels is which packet counts of a sampled one that is in a tunnel.
+	Tunnels string `yaml:"tunnels" doc:"of sampled packets in GRE, VXLAN, Geneve or IP, the flow of which one: inner (as if left out) or outer"`
 	// SamplingRate is 1 for unsampled, 0 for unknown.
 	SamplingRate    uint64        `yaml:"sampling_rate" doc:"one in how many packets they look at; 1 is all, 0 unknown"`
 	SamplingForce   bool          `yaml:"sampling_force" doc:"take sampling_rate even where they say otherwise"`
@@ -156,6 +165,11 @@ func (o *Override) validate(at string, i int, seen map[netip.Prefix]int) error {
 	}
 	if o.SamplingForce && o.SamplingRate == 0 {
 		return fmt.Errorf("%s.sampling_force needs a sampling_rate: set it (1 for unsampled)", at)
+	}
+	switch o.Tunnels {
+	case "", TunnelsInner, TunnelsOuter:
+	default:
+		return fmt.Errorf("%s.tunnels is %q: choose %s or %s", at, o.Tunnels, TunnelsInner, TunnelsOuter)
 	}
 	for _, q := range o.Quirks {
 		if !slices.Contains(quirkNames, q) {

@@ -28,6 +28,7 @@ func reverse(e element) element { return elementOf(penReverse, e.id()) }
 const (
 	ieOctetDelta             element = 1
 	iePacketDelta            element = 2
+	ieFlowCount              element = 3
 	ieProtocol               element = 4
 	ieClassOfService         element = 5
 	ieTCPFlags               element = 6
@@ -59,11 +60,14 @@ const (
 	ieExportedOctets         element = 40
 	ieExportedMessages       element = 41
 	ieExportedFlows          element = 42
+	ieSrcIPv4Prefix          element = 44
+	ieDstIPv4Prefix          element = 45
 	ieMPLSTopLabelIPv4       element = 47
 	ieSamplerID              element = 48
 	ieSamplerInterval        element = 50
 	ieMinTTL                 element = 52
 	ieFragmentID             element = 54
+	iePostClassOfService     element = 55
 	ieSrcMAC                 element = 56
 	iePostDstMAC             element = 57
 	ieVLAN                   element = 58
@@ -140,6 +144,9 @@ const (
 	ieSamplingSize           element = 309
 	ieSamplingPopulation     element = 310
 	ieSamplingProbability    element = 311
+	ieBasicList              element = 291
+	ieSubTemplateList        element = 292
+	ieSubTemplateMultiList   element = 293
 	ieIPHeaderSection        element = 313
 	ieFrameSection           element = 315
 	ieObservationSeconds     element = 322
@@ -154,21 +161,29 @@ const (
 	ieFlowInterval           element = 396
 	ieFlowSpacing            element = 397
 	ieHTTPHost               element = 460
-	ieHTTPTarget             element = 461
-	ieCiscoIngressACL        element = 33000 // v9: ACL, ACE and extended ACE, 4 bytes each
-	ieCiscoEgressACL         element = 33001
-	ieCiscoExtEvent          element = 33002
-	ieCiscoUser              element = 40000
-	ieCiscoPostSrcIPv4       element = 40001
-	ieCiscoPostDstIPv4       element = 40002
-	ieCiscoPostSrcPort       element = 40003
-	ieCiscoPostDstPort       element = 40004
-	ieCiscoFirewallEvent     element = 40005
-	iePANAppID               element = 56701
-	iePANUserID              element = 56702
-	ieNprobeAppName          element = 57591
-	ieNprobeHTTPURL          element = 57652
-	ieNprobeDNSQuery         element = 57677
+	ieBGPCommunity           element = 483
+	// Lists of BGP communities (RFC 8549).
+	ieBGPSourceCommunities      element = 484
+	ieBGPDestinationCommunities element = 485
+	ieBGPSourceExtended         element = 487
+	ieBGPDestinationExtended    element = 488
+	ieBGPSourceLarge            element = 490
+	ieBGPDestinationLarge       element = 491
+	ieHTTPTarget                element = 461
+	ieCiscoIngressACL           element = 33000 // v9: ACL, ACE and extended ACE, 4 bytes each
+	ieCiscoEgressACL            element = 33001
+	ieCiscoExtEvent             element = 33002
+	ieCiscoUser                 element = 40000
+	ieCiscoPostSrcIPv4          element = 40001
+	ieCiscoPostDstIPv4          element = 40002
+	ieCiscoPostSrcPort          element = 40003
+	ieCiscoPostDstPort          element = 40004
+	ieCiscoFirewallEvent        element = 40005
+	iePANAppID                  element = 56701
+	iePANUserID                 element = 56702
+	ieNprobeAppName             element = 57591
+	ieNprobeHTTPURL             element = 57652
+	ieNprobeDNSQuery            element = 57677
 )
 
 // Enterprise elements.

@@ -86,9 +86,14 @@ func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
 
 // rename gives the fields of an element their name.
 func (t *template) rename(el element, et elementType) {
+	number := 1
 	for i := range t.fields {
 		if f := &t.fields[i]; f.element == el && !f.v9Scope {
 			f.name, f.form = et.name, et.form
+			if number > 1 {
+				f.name += "." + itoa(number)
+			}
+			number++
 		}
 	}
 }

@@ -18,10 +18,14 @@ func (n *Normalizer) event(m *message, t *template, data []byte, bounds []span, 
 		TimeReceivedNs: m.receivedNs, RecordId: m.nextID(), TemplateId: uint32(t.id),
 	}
 	w := eventWriter{n: n, m: m, e: e}
+	left := maxListAttributes
 	for i := range t.fields {
 		f := &t.fields[i]
 		b := t.value(i, data, bounds)
 		if f.element == iePadding || len(b) == 0 {
+			continue
+		}
+		if isList(f.element) && n.listAttributes(m, f.element, b, &e.Attributes, &left) {
 			continue
 		}
 		if !w.known(f.element, b) {
@@ -139,7 +143,7 @@ func (w *eventWriter) setTime(ns uint64) bool {
 	if w.e.TimeEventNs != 0 {
 		return false
 	}
-	w.e.TimeEventNs = ns
+	w.e.TimeEventNs = w.m.corrected(ns)
 	return true
 }
 
@@ -148,7 +152,7 @@ func (w *eventWriter) finish(t *template) {
 	e := w.e
 	e.Realm = w.m.exp.realmOf(w.vrf, w.vlan)
 	if e.TimeEventNs == 0 {
-		e.TimeEventNs = w.m.exportNs
+		e.TimeEventNs = w.m.corrected(w.m.exportNs)
 	}
 	if e.TimeEventNs == 0 {
 		e.TimeEventNs = w.m.receivedNs

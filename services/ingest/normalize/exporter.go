@@ -27,6 +27,7 @@ type exporter struct {
 	forced, configured   sampling
 	activeMs, inactiveMs uint32 // as configured
 	uptimeSeconds        bool   // QuirkUptimeSeconds
+	outerTunnels         bool   // TunnelsOuter
 
 	domains    map[domainKey]*domain
 	lastDomain *domain
@@ -38,6 +39,7 @@ type exporter struct {
 	announceMinute uint64
 	waitingBytes   int
 
+	skew         skewClock
 	reverse      reverseWatch
 	applications recent[uint64, string] // application id → name
 	elements     map[element]elementType
@@ -52,6 +54,8 @@ type domainKey struct {
 	agent netip.Addr
 	// session tells the transport sessions of RFC 7011 §10.4 (TCP, TLS) apart; 0 is UDP.
 	session uint64
+	// scheme is NetFlow v8's way of adding up.
+	scheme uint8
 }
 
 // domain is what is kept of one observation domain: RFC 7011 §3.1's scope of
@@ -75,6 +79,7 @@ type domain struct {
 	datagrams, records, duplicated, lostRecords uint64
 
 	boot       bootClock
+	uptimeUnit uptimeUnit
 	inferred   inferredBoot
 	systemInit uint64 // ms since the epoch, as told by options; 0 is unknown
 	samplers   samplers
@@ -118,6 +123,7 @@ func (n *Normalizer) newExporter(addr netip.Addr) *exporter {
 			e.forced = e.configured
 		}
 		e.uptimeSeconds = p.has(QuirkUptimeSeconds)
+		e.outerTunnels = p.Tunnels == TunnelsOuter
 		e.activeMs = uint32(p.ActiveTimeout.Milliseconds())
 		e.inactiveMs = uint32(p.InactiveTimeout.Milliseconds())
 	}
@@ -245,6 +251,17 @@ func (e *exporter) realmOf(vrf, vlan uint32) uint32 {
 		}
 	}
 	return e.realm
+}
+
+// realmOfPacket is the address space of a sampled packet: its virtual network's,
+// or else as of any record.
+func (e *exporter) realmOfPacket(f *flowv1.Flow, vni uint32) uint32 {
+	if p := e.policy; p != nil && vni != 0 {
+		if r, ok := p.VNIRealms[vni]; ok {
+			return r
+		}
+	}
+	return e.realmOf(f.IngressVrfId, uint32(nonzero(uint64(f.VlanId), uint64(f.SrcVlan))))
 }
 
 // timeouts are the exporter's, in milliseconds, as told by options or else

@@ -98,7 +98,7 @@ func (n *Normalizer) note(d *domain, fact *flowv1.ExporterFact, interfaceID, now
 	case flowv1.ExporterFactKind_EXPORTER_FACT_KIND_STATISTICS:
 		return
 	case flowv1.ExporterFactKind_EXPORTER_FACT_KIND_OTHER:
-		if fact.Attributes[systemInitAttribute] == "" {
+		if fact.Attributes[systemInitAttribute] == "" && fact.Attributes[skewAttribute] == "" {
 			return
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"unicode/utf8"
 
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/capture"
 )
 
@@ -18,6 +20,11 @@ func FuzzDatagram(f *testing.F) {
 	f.Add(v9().template(300, nsel...).set(300, nselValues(1, firewallUpdate, 1, 2)...).datagram().Payload)
 	f.Add(sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 60, ethernetFrame(values(2, 0x0800), tcp4))).Payload)
 	f.Add(values(2, 5, 2, 30, 4, 1, 4, 1, 4, 0, 4, 0, 4, 0))
+	f.Add(v8Datagram(5, 40, 2))
+	f.Add(ipfix().template(301, yafTCP...).template(302, spec{ieSubTemplateMultiList, variable}, spec{ieBasicList, variable}).
+		set(302, joined(long(joined([]byte{3}, values(2, 301, 2, 12, 4, 1, 4, 1))...), long(joined([]byte{3}, values(2, 8, 2, 4, 4, 1))...))...).datagram().Payload)
+	f.Add(sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 60, ethernetFrame(values(2, 0x0800), outer4(17, udp(portVXLAN, values(1, 8, 3, 0, 3, 9, 1, 0), ethernetFrame(values(2, 0x0800), tcp4)))))).Payload)
+	f.Add(v9().set(777, tupleValues(1, 1)...).template(777, tuple...).datagram().Payload)
 	for _, payload := range capturedPayloads(f) {
 		f.Add(payload)
 	}
@@ -26,15 +33,22 @@ func FuzzDatagram(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		n, out := New(Default()), &Result{}
+		var missing, read, buried uint64
 		for _, d := range warm {
 			n.Datagram(d, out)
 		}
-		for range 2 {
+		for i := range uint64(2) {
 			out.Reset()
-			n.Datagram(Datagram{Exporter: netip.MustParseAddr("192.0.2.1"), ReceivedNs: nowNs, Payload: payload}, out)
+			n.Datagram(Datagram{Exporter: netip.MustParseAddr("192.0.2.1"), ReceivedNs: nowNs + i*30*nsPerS, Payload: payload}, out)
+			if out.Duplicates != 0 {
+				break
+			}
 			if out.Records.Sum() != out.DataRecords {
 				t.Fatalf("%+v of %d records", out.Records, out.DataRecords)
 			}
+			missing += out.MissingTemplateSets
+			read += out.LateSets
+			buried += out.ExpiredSets
 			if got := uint64(len(out.Events)); got != out.Records.Event+out.Records.FlowAndEvent {
 				t.Fatalf("%d events of %+v", got, out.Records)
 			}
@@ -51,6 +65,9 @@ func FuzzDatagram(f *testing.F) {
 					t.Fatalf("record id %x twice", f.RecordId)
 				}
 				seen[f.RecordId] = true
+				if s := flowsText(f); !utf8.ValidString(s) {
+					t.Fatalf("not UTF-8: %q", s)
+				}
 				if l := len(f.SrcAddr); l != 4 && l != 16 || len(f.DstAddr) != l {
 					t.Fatalf("addresses of %d and %d bytes", l, len(f.DstAddr))
 				}
@@ -59,7 +76,26 @@ func FuzzDatagram(f *testing.F) {
 				}
 			}
 		}
+		out.Reset()
+		n.End(out)
+		if buried += out.ExpiredSets; missing != read+buried || n.waiting.bytes != 0 || n.exporters[exporterAddr].waitingBytes != 0 {
+			t.Fatalf("%d sets missed their templates, %d were read late, %d buried, %d bytes wait", missing, read, buried, n.waiting.bytes)
+		}
+		fields := 0
+		for _, d := range n.exporters[exporterAddr].domains {
+			for _, tm := range d.templates {
+				fields += len(tm.fields)
+			}
+		}
+		if fields != n.fields {
+			t.Fatalf("%d fields, counted %d", fields, n.fields)
+		}
 	})
+}
+
+// flowsText is all that a flow has of text.
+func flowsText(f *flowv1.Flow) string {
+	return f.Application + f.User + f.HttpHost + f.HttpUrl + f.DnsName + f.FirewallRule
 }
 
 // capturedPayloads are the datagrams of all captures, if they are here.

@@ -26,8 +26,8 @@ type learntTemplate struct {
 }
 
 // Learn takes in a fact about an exporter that this or another normalizer told,
-// now or before a restart: templates, samplers, timeouts, boot times, names of
-// applications and elements. So any replica decodes any exporter. What was heard
+// now or before a restart: templates, samplers, timeouts, boot times, clock skew,
+// names of applications and elements. So any replica decodes any exporter. What was heard
 // later counts, whoever heard it; facts without use here, and such that cannot be
 // read, are left. Data that waited for a template is decoded by the next call of
 // Datagram or Advance. The fact is only read during the call.
@@ -37,7 +37,7 @@ func (n *Normalizer) Learn(f *flowv1.ExporterFact) {
 		return
 	}
 	switch f.Type {
-	case flowv1.FlowType_FLOW_TYPE_NETFLOW_V9, flowv1.FlowType_FLOW_TYPE_IPFIX:
+	case flowv1.FlowType_FLOW_TYPE_NETFLOW_V5, flowv1.FlowType_FLOW_TYPE_NETFLOW_V9, flowv1.FlowType_FLOW_TYPE_IPFIX:
 	default:
 		return
 	}
@@ -52,6 +52,9 @@ func (n *Normalizer) Learn(f *flowv1.ExporterFact) {
 	if f.Kind == flowv1.ExporterFactKind_EXPORTER_FACT_KIND_TEMPLATE {
 		n.learnTemplate(e, d, f)
 		return
+	}
+	if ms, err := strconv.ParseInt(f.Attributes[skewAttribute], 10, 64); err == nil {
+		e.skew.learn(ms, f.TimeReceivedNs)
 	}
 	o := optionsOf(f)
 	n.keep(e, d, &o, f.TimeReceivedNs)

@@ -32,6 +32,10 @@ func (n *Normalizer) netflow9(m *message, b []byte, out *Result) {
 	if m.repeated(out) {
 		return
 	}
+	n.setClock(m, nsPerS, out)
+	if m.dom.uptimeUnit.observe(uptime, m.exportMs()) {
+		m.exp.uptimeSeconds = true
+	}
 	m.setUptime(uptime, int64(seconds)*1000, 1000)
 	n.sets(m, b[v9Header:], out)
 	m.leave(out)
@@ -76,6 +80,7 @@ func (n *Normalizer) ipfix(m *message, b []byte, out *Result) {
 		if first && m.repeated(out) {
 			return
 		}
+		n.setClock(m, nsPerS, out)
 		n.sets(m, b[ipfixHeader:length], out)
 		m.leave(out)
 		b, first = b[length:], false
@@ -123,6 +128,9 @@ func (n *Normalizer) sets(m *message, b []byte, out *Result) {
 func (n *Normalizer) dataSet(m *message, id uint16, set []byte, out *Result) {
 	t := m.dom.templateOf(id, m.receivedNs)
 	if t == nil {
+		if len(set) == 0 {
+			return
+		}
 		m.uncounted = true
 		n.wait(m, id, set, out)
 		return
@@ -140,7 +148,8 @@ func (n *Normalizer) readSet(m *message, t *template, set []byte, out *Result) {
 		return
 	}
 	for len(set) >= t.plan.min {
-		size := n.measure(t, set)
+		var size int
+		n.spans, size = measure(n.spans[:0], t, set)
 		if size < 0 {
 			if !zero(set) { // else it is padding
 				n.buryRecord(m, "bad_field_length", set, t, out)
@@ -168,34 +177,33 @@ func (n *Normalizer) buryRecord(m *message, reason string, b []byte, t *template
 type span struct{ from, to int32 }
 
 // measure finds the fields of a record that has fields of variable length
-// (RFC 7011 §7), into n.spans. It returns the record's length, or -1 where the
-// record does not end within b.
-func (n *Normalizer) measure(t *template, b []byte) int {
-	n.spans = n.spans[:0]
+// (RFC 7011 §7) and appends where they are to spans. It returns the record's
+// length too, or -1 where the record does not end within b.
+func measure(spans []span, t *template, b []byte) ([]span, int) {
 	at := 0
 	for i := range t.fields {
 		length := int(t.fields[i].length)
 		if length == variable {
 			if at >= len(b) {
-				return -1
+				return spans, -1
 			}
 			length = int(b[at])
 			at++
 			if length == 255 {
 				if at+2 > len(b) {
-					return -1
+					return spans, -1
 				}
 				length = int(binary.BigEndian.Uint16(b[at:]))
 				at += 2
 			}
 		}
 		if at+length > len(b) {
-			return -1
+			return spans, -1
 		}
-		n.spans = append(n.spans, span{int32(at), int32(at + length)})
+		spans = append(spans, span{int32(at), int32(at + length)})
 		at += length
 	}
-	return at
+	return spans, at
 }
 
 // inferBoot looks at the ends of all flows of a set, where they are relative to a

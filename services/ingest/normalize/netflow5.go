@@ -52,6 +52,7 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 	if m.repeated(out) {
 		return
 	}
+	n.setClock(m, nsPerMs, out)
 	m.setUptime(uptime, m.exportMs(), 1)
 	// The upper two bits are the mode, the rest is one in how many.
 	m.headerSampling = oneIn(uint64(binary.BigEndian.Uint16(b[22:])&0x3fff), flowv1.SamplingKind_SAMPLING_KIND_PACKET)
@@ -59,6 +60,7 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 	records := b[v5Header:]
 	if fit := len(records) / v5Record; count > fit {
 		m.fail("bad_count")
+		m.uncounted = true
 		count = fit
 	}
 	for ; count > 0; count-- {

@@ -1,8 +1,10 @@
-// Package normalize is the core of ingest: it turns datagrams of NetFlow v5, v9,
-// IPFIX and sFlow v5 into flows, events, facts about exporters, and dead letters.
+// Package normalize is the core of ingest: it turns datagrams of NetFlow v5, v8,
+// v9, IPFIX and sFlow v5 into flows, events, facts about exporters, and dead letters.
 //
-//	datagram ─▶ message ─┬▶ template sets ─▶ goflow2 ─▶ templates, each with a plan
-//	                     ├▶ data sets ──────▶ plan ──┬▶ flows (two, of a record of both directions)
+//	others' facts ─ Learn ─────────────────────╮
+//	datagram ─▶ message ─┬▶ template sets ─▶ templates, each with a plan ─▶ facts, again and again
+//	   │ seen before?    ├▶ data sets ──────▶ plan ──┬▶ flows (two, of a record of both directions)
+//	   ╰▶ counted        │       ╰▶ no template yet: waits, bounded; then as above, or dead
 //	                     │                           ╰▶ events
 //	                     ├▶ options data ───▶ facts; samplers, names, timeouts of later flows
 //	                     ╰▶ sFlow samples ──▶ goflow2 ─▶ packet headers ─▶ flows, events
@@ -16,10 +18,13 @@
 //   - Citrix AppFlow (PEN 5951): an application event. A transaction is told in
 //     four records, so its volume decorates and is never counted
 //   - a section of a packet: the flow of that one packet
+//   - what a router added up (NetFlow v8): an event
 //   - all else, such as layer-2 records and counters: an event with all its fields
 //
 // Counts stay raw, with sampling_rate beside them; times follow RFC 7011 §5.1
-// (times.go, clock.go). Nothing here reads a clock: time comes with the datagrams.
+// (times.go, clock.go), corrected by how far the exporter's clock is off (skew.go).
+// Sequence numbers tell what was lost on the way (sequence.go). Nothing here reads
+// a clock: time comes with the datagrams, and by Advance where none come.
 package normalize
 
 import (
@@ -84,7 +89,11 @@ type Normalizer struct {
 
 	msg   message
 	spans []span
-	v5    *template
+	lists listReader
+	// scratch is what the record in hand leaves beside its flow.
+	scratch scratch
+	v5      *template
+	v8      []aggregation
 }
 
 // never is a time that does not come.
@@ -103,6 +112,7 @@ func New(cfg Config) *Normalizer {
 		activeMs:       uint32(cfg.DefaultActiveTimeout.Milliseconds()),
 		inactiveMs:     uint32(cfg.DefaultInactiveTimeout.Milliseconds()),
 		v5:             v5Template(),
+		v8:             v8Aggregations(),
 		dueNs:          never,
 	}
 }
@@ -127,6 +137,8 @@ type message struct {
 	uptime         uint32
 	bootMs         int64
 	headerSampling sampling
+	// skewMs is what is added to the exporter's times.
+	skewMs int64
 
 	// hash is of all the datagram says and who sent it. Its upper part is that of
 	// the record ids; position is the next lower part.
@@ -138,6 +150,8 @@ type message struct {
 	uncounted bool
 	// waited counts the sets that have no template.
 	waited uint64
+	// noRoom tells that such a set could not wait.
+	noRoom bool
 	// bad is the first reason for which part of the datagram could not be read.
 	bad string
 }
@@ -178,6 +192,8 @@ func (n *Normalizer) Datagram(d Datagram, out *Result) {
 	if m.bad != "" {
 		out.BadDatagrams++
 		out.bury(m.bad, m, d.Payload, n.cfg.MaxDeadBytes)
+	} else if m.noRoom {
+		out.bury(reasonTemplateMissing, m, d.Payload, n.cfg.MaxDeadBytes)
 	}
 }
 
@@ -209,7 +225,7 @@ func (n *Normalizer) read(m *message, b []byte, out *Result) {
 		return
 	}
 	switch version := binary.BigEndian.Uint16(b); {
-	case version == 5, version == 9, version == 10, binary.BigEndian.Uint32(b) == 5:
+	case version == 5, version == 8, version == 9, version == 10, binary.BigEndian.Uint32(b) == 5:
 	default:
 		m.fail("unknown_version")
 		return
@@ -223,6 +239,8 @@ func (n *Normalizer) read(m *message, b []byte, out *Result) {
 	switch binary.BigEndian.Uint16(b) {
 	case 5:
 		n.netflow5(m, b, out)
+	case 8:
+		n.netflow8(m, b, out)
 	case 9:
 		n.netflow9(m, b, out)
 	case 10:

@@ -32,6 +32,13 @@ type packetReader struct {
 	// l3 is the length of the packet by its IP header, 0 where it has none.
 	l3 int
 	ip bool
+	// total is the number of bytes of the header that was sampled.
+	total int
+	// outer says that what is in tunnels is of no interest, tunnels counts those
+	// that were entered, and vni is the virtual network of the innermost, 0 if none.
+	outer   bool
+	tunnels int
+	vni     uint32
 }
 
 // ethernet reads a frame from its destination MAC on: VLAN tags (the first two
@@ -118,7 +125,7 @@ func (p *packetReader) ipv4(b []byte) {
 		return
 	}
 	f := p.f
-	p.ip, p.l3 = true, int(binary.BigEndian.Uint16(b[2:]))
+	p.ip, p.l3, p.l2 = true, int(binary.BigEndian.Uint16(b[2:])), p.total-len(b)
 	f.IpTos = uint32(b[1])
 	f.FragmentId = uint32(binary.BigEndian.Uint16(b[4:]))
 	fragment := binary.BigEndian.Uint16(b[6:])
@@ -126,7 +133,14 @@ func (p *packetReader) ipv4(b []byte) {
 	f.IpTtl, f.Proto = uint32(b[8]), uint32(b[9])
 	f.SrcAddr, f.DstAddr = p.out.copyBytes(b[12:16]), p.out.copyBytes(b[16:20])
 	if header := int(b[0]&15) * 4; f.FragmentOffset == 0 && header >= 20 && len(b) > header {
+		// What follows the packet in the frame is no part of it.
+		if p.l3 > header && p.l3 < len(b) {
+			b = b[:p.l3]
+		}
 		p.transport(uint8(f.Proto), b[header:])
+		if f.IpFlags&1 == 0 { // not the first of several fragments
+			p.inside(uint8(f.Proto), b[header:])
+		}
 	}
 }
 
@@ -135,7 +149,7 @@ func (p *packetReader) ipv6(b []byte) {
 		return
 	}
 	f := p.f
-	p.ip, p.l3 = true, 40+int(binary.BigEndian.Uint16(b[4:]))
+	p.ip, p.l3, p.l2 = true, 40+int(binary.BigEndian.Uint16(b[4:])), p.total-len(b)
 	first := binary.BigEndian.Uint32(b)
 	f.IpTos, f.Ipv6FlowLabel = first>>20&0xff, first&0xfffff
 	f.IpTtl = uint32(b[7])
@@ -168,6 +182,9 @@ func (p *packetReader) ipv6(b []byte) {
 	}
 	f.Proto = uint32(next)
 	p.transport(next, rest)
+	if f.FragmentId == 0 {
+		p.inside(next, rest)
+	}
 }
 
 // transport reads ports, TCP flags, ICMP type and code.
@@ -201,18 +218,19 @@ func (p *packetReader) length(frame, stripped int) uint64 {
 // it (PSAMP, RFC 5477 §8.5). It returns false where the section is not IP.
 func (n *Normalizer) packetRecord(m *message, t *template, data []byte, bounds []span, out *Result) bool {
 	f := out.newFlow()
-	var s scratch
-	n.run(m, t, data, bounds, f, &s, out)
-	p := packetReader{f: f, out: out}
+	s := &n.scratch
+	*s = scratch{}
+	n.run(m, t, t.plan.steps, data, bounds, f, s, out)
+	p := packetReader{f: f, out: out, outer: m.exp.outerTunnels}
 	frame := 0
 	for i := range t.fields {
 		b := t.value(i, data, bounds)
 		switch t.fields[i].element {
 		case ieFrameSection:
-			frame = len(b)
+			frame, p.total = len(b), len(b)
 			p.ethernet(b)
 		case ieIPHeaderSection:
-			frame = len(b)
+			frame, p.total = len(b), len(b)
 			p.anyIP(b)
 		}
 		if p.ip {
@@ -223,11 +241,11 @@ func (n *Normalizer) packetRecord(m *message, t *template, data []byte, bounds [
 		return false
 	}
 	m.common(f)
-	n.stamp(m, &t.plan, f, &s)
+	n.stamp(m, &t.plan, f, s)
 	f.Bytes, f.Packets, f.PacketsUnknown = p.length(frame, 0), 1, false
 	got := m.samplingOf(s.sel.rate(), s.sampler, f.InIf)
 	f.SamplingRate, f.SamplingKind = got.rate, got.kind
-	f.Realm = m.exp.realmOf(f.IngressVrfId, f.SrcVlan)
+	f.Realm = m.exp.realmOfPacket(f, p.vni)
 	f.RecordId = m.nextID()
 	n.finish(m, f, out)
 	return true

@@ -37,6 +37,10 @@ type plan struct {
 	biflowDir bool // it has element 239
 	icmp      icmpSource
 	endField  int // index of element 21, -1 if none
+	// lists are the indexes of fields that hold lists, and decor the steps that are
+	// done where this template's records stand in a list of a flow.
+	lists []int
+	decor []step
 }
 
 // labels say what a record is. They do not exclude each other.
@@ -69,13 +73,13 @@ const (
 
 // step writes one field of a record to its place.
 type step struct {
-	op     op
-	length uint16
-	field  uint16
-	offset int32
 	// wide and shift read the last 8 bytes of the field, or the field and what follows.
-	wide  int32
-	shift uint8
+	wide   int32
+	op     op
+	shift  uint8
+	length uint16
+	offset int32
+	field  uint16
 }
 
 // layout answers which fields a template has.
@@ -129,6 +133,16 @@ func compile(t *template, policy *Override) plan {
 	c.counters(policy)
 	c.times()
 	c.rest()
+	for _, st := range p.steps {
+		if st.op.decorates() {
+			p.decor = append(p.decor, st)
+		}
+	}
+	for i := range t.fields {
+		if isList(t.fields[i].element) {
+			p.lists = append(p.lists, i)
+		}
+	}
 	return p
 }
 

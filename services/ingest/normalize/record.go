@@ -11,11 +11,15 @@ import (
 func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []span, out *Result) {
 	p := &t.plan
 	f := out.newFlow()
-	var s scratch
-	n.run(m, t, data, bounds, f, &s, out)
+	s := &n.scratch
+	*s = scratch{}
+	n.run(m, t, p.steps, data, bounds, f, s, out)
+	if p.lists != nil {
+		n.decorate(m, t, data, bounds, f, s, out)
+	}
 	m.common(f)
-	n.stamp(m, p, f, &s)
-	icmp(p.icmp, f, &s)
+	n.stamp(m, p, f, s)
+	icmp(p.icmp, f, s)
 	got := m.samplingOf(s.sel.rate(), s.sampler, f.InIf)
 	f.SamplingRate, f.SamplingKind = got.rate, got.kind
 	f.Realm = m.exp.realmOf(f.IngressVrfId, f.SrcVlan)
@@ -27,11 +31,11 @@ func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []s
 
 	if p.labels.firewall || p.labels.nat {
 		if p.session {
-			m.countSession(f, &s)
+			m.countSession(f, s)
 		}
 		counted := f.Bytes|f.Packets|s.reverseBytes|s.reversePackets != 0
 		if counted {
-			n.emit(m, p, f, &s, out)
+			n.emit(m, p, f, s, out)
 			out.Records.FlowAndEvent++
 		} else {
 			out.Records.Event++
@@ -39,7 +43,7 @@ func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []s
 		n.event(m, t, data, bounds, out)
 		return
 	}
-	n.emit(m, p, f, &s, out)
+	n.emit(m, p, f, s, out)
 	out.Records.Flow++
 }
 
@@ -145,12 +149,12 @@ func (n *Normalizer) wayBack(m *message, f *flowv1.Flow, s *scratch, out *Result
 	b.FirewallEvent, b.FirewallRule = f.FirewallEvent, f.FirewallRule
 	b.TimeFlowStartNs, b.TimeFlowEndNs = f.TimeFlowStartNs, f.TimeFlowEndNs
 	if s.reverseStartNs != 0 {
-		b.TimeFlowStartNs = s.reverseStartNs
+		b.TimeFlowStartNs = m.corrected(s.reverseStartNs)
 	} else if s.reverseDeltaNs != 0 {
 		b.TimeFlowStartNs = min(f.TimeFlowStartNs+s.reverseDeltaNs, f.TimeFlowEndNs)
 	}
 	if s.reverseEndNs != 0 {
-		b.TimeFlowEndNs = s.reverseEndNs
+		b.TimeFlowEndNs = m.corrected(s.reverseEndNs)
 	}
 	b.TimeQuality, b.TimeSuspect = f.TimeQuality, f.TimeSuspect
 	n.suspect(m, b)

@@ -40,7 +40,7 @@ func formOf(name string) form {
 		return false
 	}
 	switch {
-	case ends("IPv4Address", "IPv6Address", "AddressIPv4"):
+	case ends("IPv4Address", "IPv6Address", "AddressIPv4", "IPv4Prefix", "IPv6Prefix"):
 		return formAddress
 	case ends("MacAddress"):
 		return formMAC

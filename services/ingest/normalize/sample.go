@@ -71,7 +71,7 @@ func (n *Normalizer) flowSample(m *message, h *sflow.SampleHeader, in, o sampleI
 		f.ForwardingStatus = droppedStatus
 	}
 	f.Direction = sampleDirection(h, in, o)
-	length, ip := readSampled(f, records, out)
+	length, vni, ip := readSampled(f, records, m.exp.outerTunnels, out)
 	if !ip {
 		n.layer2Event(m, f, rate, length, out)
 		return
@@ -82,7 +82,7 @@ func (n *Normalizer) flowSample(m *message, h *sflow.SampleHeader, in, o sampleI
 	f.TimeQuality = flowv1.TimeQuality_TIME_QUALITY_RECEIVED_ONLY
 	got := m.samplingOf(oneIn(uint64(rate), flowv1.SamplingKind_SAMPLING_KIND_PACKET), 0, f.InIf)
 	f.SamplingRate, f.SamplingKind = got.rate, got.kind
-	f.Realm = m.exp.realmOf(0, uint32(nonzero(uint64(f.VlanId), uint64(f.SrcVlan))))
+	f.Realm = m.exp.realmOfPacket(f, vni)
 	n.finish(m, f, out)
 	out.Records.Flow++
 }
@@ -108,13 +108,15 @@ const (
 )
 
 // readSampled reads the record that describes the packet itself. It returns the
-// packet's length at the network layer, and whether it is IP.
-func readSampled(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) (length uint64, ip bool) {
+// packet's length at the network layer, the virtual network it is in, 0 if none, and
+// whether it is IP. Of a packet in a tunnel, that is what counts, unless only the
+// outer one is wanted.
+func readSampled(f *flowv1.Flow, records []sflow.FlowRecord, outer bool, out *Result) (length uint64, vni uint32, ip bool) {
 	for i := range records {
 		switch r := records[i].Data.(type) {
 		case sflow.SampledHeader:
-			p := packetReader{f: f, out: out}
 			header := r.HeaderData[:min(uint64(len(r.HeaderData)), uint64(r.OriginalLength))]
+			p := packetReader{f: f, out: out, outer: outer, total: len(header)}
 			switch r.Protocol {
 			case headerEthernet:
 				p.ethernet(header)
@@ -124,6 +126,7 @@ func readSampled(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) (lengt
 				p.mpls(header)
 			}
 			length, ip = p.length(int(r.FrameLength), int(r.Stripped)), ip || p.ip
+			vni = p.vni
 		case sflow.SampledIPv4:
 			readSampledIP(f, &r.SampledIPBase, r.Tos, out)
 			length, ip = uint64(r.Length), true
@@ -140,7 +143,7 @@ func readSampled(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) (lengt
 			}
 		}
 	}
-	return length, ip
+	return length, vni, ip
 }
 
 // readSampledIP reads a packet that the agent took apart itself.

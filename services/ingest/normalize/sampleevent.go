@@ -48,7 +48,7 @@ func macNumber(v uint64) string {
 // packet"), with the reason's number and as much of the packet as was sampled.
 func (n *Normalizer) dropSample(m *message, s *sflow.DropSample, out *Result) {
 	var f flowv1.Flow
-	length, _ := readSampled(&f, s.Records, out)
+	length, _, _ := readSampled(&f, s.Records, m.exp.outerTunnels, out)
 	e := m.sampleEvent(flowv1.EventKind_EVENT_KIND_DROP)
 	e.SrcAddr, e.DstAddr = append([]byte(nil), f.SrcAddr...), append([]byte(nil), f.DstAddr...)
 	e.Proto, e.SrcPort, e.DstPort, e.IcmpType, e.IcmpCode = f.Proto, f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode

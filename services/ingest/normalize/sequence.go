@@ -69,15 +69,15 @@ func (q *sequences) observe(port uint16, number uint32, records int, counted boo
 	s, begun := q.streamOf(port, number)
 	q.judge(s, number, begun)
 	s.port, s.lastNs = port, nowNs
-	step := uint32(records)
+	step, recordsCounted := uint32(records), counted
 	if q.byDatagrams {
 		step, counted = 1, true
 	}
 	q.settle(s, nowNs)
 	if q.follow(s, number, step, begun, nowNs) {
 		s.next, s.known, s.restarted = number+step, counted, false
-		s.last, s.lastRecords, s.judged = number, uint32(records), counted
 	}
+	s.last, s.lastRecords, s.judged = number, uint32(records), recordsCounted
 }
 
 // follow holds a number against the counter. It returns whether the counter goes on

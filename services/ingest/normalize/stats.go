@@ -60,7 +60,7 @@ func (d *domain) stats() DomainStats {
 		Datagrams: d.datagrams, Records: d.records, Duplicates: d.duplicated,
 		Lost: d.sequences.lost, CountsDatagrams: d.sequences.byDatagrams, LostRecords: d.lostRecords,
 		Reordered: d.sequences.reordered, Restarts: d.sequences.restarts,
-		Templates: len(d.templates),
+		Templates: len(d.templates), SkewMs: d.exp.skew.ms,
 	}
 }
 
@@ -85,7 +85,7 @@ func (m *message) leave(out *Result) {
 		d.duplicates.add(m.hash)
 	}
 	before := d.sequences.lost
-	d.sequences.observe(m.port, m.sequence, m.records, !m.uncounted, m.receivedNs)
+	d.sequences.observe(m.port, m.sequence, m.records, !m.uncounted && m.bad == "", m.receivedNs)
 	if lost := d.sequences.lost - before; lost > 0 {
 		if d.sequences.byDatagrams {
 			lost = uint64(float64(lost) * float64(d.records) / float64(d.datagrams))

@@ -29,33 +29,32 @@ type scratch struct {
 	connection uint64
 }
 
-// run applies the plan's steps to one record. bounds holds start and end of
+// run applies steps of a template's plan to one record. bounds holds start and end of
 // every field where records have no fixed length. Numbers of records of fixed
 // length are read as eight bytes from wide on, of which shift drops what is not
 // theirs: without a branch on their length. That may reach beyond the record,
 // into what follows it in the datagram. What a field says twice in
 // different ways (both address families, 48 and 302) is taken where it is not zero.
-func (n *Normalizer) run(m *message, t *template, data []byte, bounds []span, f *flowv1.Flow, s *scratch, out *Result) {
-	p := &t.plan
-	for i := range p.steps {
-		st := &p.steps[i]
-		from, to := int(st.offset), int(st.offset)+int(st.length)
+func (n *Normalizer) run(m *message, t *template, steps []step, data []byte, bounds []span, f *flowv1.Flow, s *scratch, out *Result) {
+	all := data[:cap(data)]
+	if !t.plan.fixed {
+		all = nil
+	}
+	for i := range steps {
+		st := &steps[i]
 		var v uint64
-		if !p.fixed {
-			from, to = int(bounds[st.field].from), int(bounds[st.field].to)
-			v = uintOf(data[from:to])
-		} else if wide := int(st.wide) + 8; wide <= cap(data) {
-			v = binary.BigEndian.Uint64(data[st.wide:wide]) >> st.shift
+		if wide := int(st.wide); wide+8 <= len(all) {
+			v = binary.BigEndian.Uint64(all[wide:]) >> (st.shift & 63)
 		} else {
-			v = uintOf(data[from:to])
+			v = uintOf(st.bytes(data, bounds))
 		}
 		switch st.op {
 		case opDual:
 			t.dual(data, bounds, f, out)
 		case opSrcAddr:
-			f.SrcAddr = out.copyBytes(data[from:to])
+			f.SrcAddr = out.copyBytes(st.bytes(data, bounds))
 		case opDstAddr:
-			f.DstAddr = out.copyBytes(data[from:to])
+			f.DstAddr = out.copyBytes(st.bytes(data, bounds))
 		case opBytes:
 			f.Bytes = v
 		case opPackets:
@@ -83,9 +82,9 @@ func (n *Normalizer) run(m *message, t *template, data []byte, bounds []span, f 
 		case opOutIf:
 			f.OutIf = uint32(v)
 		case opNextHop:
-			f.NextHop = out.address(f.NextHop, data[from:to])
+			f.NextHop = out.address(f.NextHop, st.bytes(data, bounds))
 		case opBGPNextHop:
-			f.BgpNextHop = out.address(f.BgpNextHop, data[from:to])
+			f.BgpNextHop = out.address(f.BgpNextHop, st.bytes(data, bounds))
 		case opSrcAS:
 			f.SrcAs = uint32(v)
 		case opDstAS:
@@ -123,8 +122,8 @@ func (n *Normalizer) run(m *message, t *template, data []byte, bounds []span, f 
 		case opMPLSLabel:
 			f.MplsLabel = out.label(f.MplsLabel, uint32(v))
 		case opMPLSAddr:
-			if len(f.MplsIp) == 0 && !zero(data[from:to]) {
-				f.MplsIp = [][]byte{out.copyBytes(data[from:to])}
+			if len(f.MplsIp) == 0 && !zero(st.bytes(data, bounds)) {
+				f.MplsIp = [][]byte{out.copyBytes(st.bytes(data, bounds))}
 			}
 		case opICMPTypeCode:
 			s.icmpTypeCode = uint32(nonzero(uint64(s.icmpTypeCode), v))
@@ -133,9 +132,9 @@ func (n *Normalizer) run(m *message, t *template, data []byte, bounds []span, f 
 		case opICMPCode:
 			s.icmpCode = uint32(nonzero(uint64(s.icmpCode), v))
 		case opPostSrcAddr:
-			f.PostSrcAddr = out.address(f.PostSrcAddr, data[from:to])
+			f.PostSrcAddr = out.address(f.PostSrcAddr, st.bytes(data, bounds))
 		case opPostDstAddr:
-			f.PostDstAddr = out.address(f.PostDstAddr, data[from:to])
+			f.PostDstAddr = out.address(f.PostDstAddr, st.bytes(data, bounds))
 		case opPostSrcPort:
 			f.PostSrcPort = uint32(nonzero(uint64(f.PostSrcPort), v))
 		case opPostDstPort:
@@ -147,8 +146,8 @@ func (n *Normalizer) run(m *message, t *template, data []byte, bounds []span, f 
 		case opFirewallEvent:
 			f.FirewallEvent = uint32(nonzero(uint64(f.FirewallEvent), v))
 		case opFirewallRule:
-			if f.FirewallRule == "" && !zero(data[from:to]) {
-				f.FirewallRule = n.rules.text(data[from:to])
+			if f.FirewallRule == "" && !zero(st.bytes(data, bounds)) {
+				f.FirewallRule = n.rules.text(st.bytes(data, bounds))
 			}
 		case opInitialFlags:
 			f.InitialTcpFlags = uint32(v)
@@ -183,14 +182,22 @@ func (n *Normalizer) run(m *message, t *template, data []byte, bounds []span, f 
 		case opConnection:
 			s.connection = v
 		default:
-			n.runLate(m, st.op, v, data[from:to], f, s)
+			n.runLate(m, st, v, data, bounds, f, s)
 		}
 	}
 }
 
+// bytes cuts the field out of a record.
+func (st *step) bytes(data []byte, bounds []span) []byte {
+	if bounds != nil {
+		return data[bounds[st.field].from:bounds[st.field].to]
+	}
+	return data[st.offset : int(st.offset)+int(st.length)]
+}
+
 // runLate applies the steps that few templates have, and the times.
-func (n *Normalizer) runLate(m *message, o op, v uint64, b []byte, f *flowv1.Flow, s *scratch) {
-	switch o {
+func (n *Normalizer) runLate(m *message, st *step, v uint64, data []byte, bounds []span, f *flowv1.Flow, s *scratch) {
+	switch st.op {
 	case opStartUptime:
 		s.startUptime = uint32(v)
 	case opEndUptime:
@@ -242,7 +249,7 @@ func (n *Normalizer) runLate(m *message, o op, v uint64, b []byte, f *flowv1.Flo
 	case opSamplingPopulation:
 		s.sel.population = v
 	case opSamplingProbability:
-		s.sel.probability = floatOf(b)
+		s.sel.probability = floatOf(st.bytes(data, bounds))
 	case opFlowSelector:
 		s.sel.flows = true
 	case opFlowInterval:
@@ -251,22 +258,22 @@ func (n *Normalizer) runLate(m *message, o op, v uint64, b []byte, f *flowv1.Flo
 		s.sel.flowSpace = v
 	case opApplicationID:
 		if f.Application == "" {
-			f.Application = n.applicationOf(m.exp, b)
+			f.Application = n.applicationOf(m.exp, st.bytes(data, bounds))
 		}
 	case opApplicationName:
-		if b = trimText(b); len(b) > 0 {
+		if b := trimText(st.bytes(data, bounds)); len(b) > 0 {
 			f.Application = n.texts.text(b)
 		}
 	case opUser:
-		if b = trimText(b); len(b) > 0 {
+		if b := trimText(st.bytes(data, bounds)); len(b) > 0 {
 			f.User = n.texts.text(b)
 		}
 	case opHTTPHost:
-		f.HttpHost = n.texts.text(trimText(b))
+		f.HttpHost = n.texts.text(trimText(st.bytes(data, bounds)))
 	case opHTTPURL:
-		f.HttpUrl = n.texts.text(trimText(b))
+		f.HttpUrl = n.texts.text(trimText(st.bytes(data, bounds)))
 	case opDNSName:
-		f.DnsName = n.texts.text(trimText(b))
+		f.DnsName = n.texts.text(trimText(st.bytes(data, bounds)))
 	}
 }
 

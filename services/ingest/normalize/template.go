@@ -201,6 +201,7 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 	t = &template{id: r.id, raw: bytes.Clone(raw), options: r.isOptions, lifetime: newLifetime(atNs, n.cfg.TemplateTimeout)}
 	t.addFields(n, e, r.scopes, true, d.key.kind)
 	t.addFields(n, e, r.options, false, d.key.kind)
+	t.nameApart()
 	t.plan = compile(t, e.policy)
 	if old != nil {
 		n.forgetTemplate(e, d, old)
@@ -258,10 +259,27 @@ func (t *template) addFields(n *Normalizer, e *exporter, fields []netflow.Field,
 			g.name = n.names.name(g.element)
 		}
 		g.form = formOf(g.name)
+		if isList(g.element) && !g.v9Scope {
+			g.form = formBytes
+		}
 		if t, ok := e.elements[g.element]; ok && !g.v9Scope {
 			g.name, g.form = t.name, t.form
 		}
 		t.fields = append(t.fields, g)
+	}
+}
+
+// nameApart gives fields of the same name numbers: the second is called name.2.
+func (t *template) nameApart() {
+	seen := make(map[string]int, len(t.fields))
+	for i := range t.fields {
+		f := &t.fields[i]
+		if f.element == iePadding {
+			continue
+		}
+		if seen[f.name]++; seen[f.name] > 1 {
+			f.name += "." + itoa(seen[f.name])
+		}
 	}
 }
 

@@ -50,6 +50,9 @@ func (n *Normalizer) stamp(m *message, p *plan, f *flowv1.Flow, s *scratch) {
 		end = m.receivedNs
 		start = before(end, s.durationNs)
 	}
+	if quality != flowv1.TimeQuality_TIME_QUALITY_RECEIVED_ONLY {
+		start, end = m.corrected(start), m.corrected(end)
+	}
 	f.TimeFlowStartNs, f.TimeFlowEndNs, f.TimeQuality = start, end, quality
 	n.suspect(m, f)
 }

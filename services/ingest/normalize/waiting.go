@@ -38,7 +38,9 @@ type waitingRoom struct {
 	sets, bytes int
 }
 
-// wait keeps a data set without a template, or buries it for want of room.
+// wait keeps a data set without a template. If there is no room for it, the datagram
+// is buried, once for all its sets: small ones must not make many letters of one
+// datagram.
 func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
 	out.MissingTemplateSets++
 	header := ipfixHeader
@@ -46,6 +48,12 @@ func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
 		header = v9Header
 	}
 	length := header + setHeader + len(set)
+	r, cost := &n.waiting, length+waitingCost
+	if m.exp.waitingBytes+cost > n.cfg.MaxWaitingBytes || r.bytes+cost > n.cfg.MaxTotalWaitingBytes {
+		out.ExpiredSets++
+		m.noRoom = true
+		return
+	}
 	alone := make([]byte, 0, length)
 	alone = append(alone, m.header[:header]...)
 	alone = binary.BigEndian.AppendUint16(alone, id)
@@ -54,13 +62,8 @@ func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
 	if m.kind == flowv1.FlowType_FLOW_TYPE_IPFIX {
 		binary.BigEndian.PutUint16(alone[2:], uint16(length))
 	}
-	r, cost := &n.waiting, length+waitingCost
-	if m.exp.waitingBytes+cost > n.cfg.MaxWaitingBytes || r.bytes+cost > n.cfg.MaxTotalWaitingBytes {
-		n.buryWaiting(m, alone, out)
-		return
-	}
 	w := &waitingSet{msg: *m, id: id, message: alone, header: header}
-	w.msg.header, w.msg.bad = alone[:header], ""
+	w.msg.header, w.msg.bad, w.msg.records = alone[:header], "", 0
 	// Nobody knows how many records it holds: it gets an identity of its own.
 	m.waited++
 	w.msg.base, w.msg.position = (m.base+m.waited*0x9e3779b97f4a7c15)&^(1<<positionBits-1), 0
@@ -73,11 +76,6 @@ func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
 	r.bytes += cost
 	m.exp.waitingBytes += cost
 	n.dueNs = min(n.dueNs, m.receivedNs+uint64(n.cfg.WaitForTemplate))
-}
-
-func (n *Normalizer) buryWaiting(m *message, alone []byte, out *Result) {
-	out.ExpiredSets++
-	out.bury(reasonTemplateMissing, m, alone, n.cfg.MaxDeadBytes)
 }
 
 // readWaiting reads the sets of a domain that waited for this template.
@@ -95,6 +93,7 @@ func (n *Normalizer) readWaiting(d *domain, t *template, out *Result) {
 		n.leave(w)
 		out.LateSets++
 		n.readSet(&w.msg, t, w.message[w.header+setHeader:], out)
+		d.records += uint64(w.msg.records)
 	}
 	out.LateRecords += out.DataRecords + out.OptionsRecords - before
 }
@@ -134,7 +133,8 @@ func (n *Normalizer) expireWaiting(nowNs uint64, out *Result) {
 		}
 		n.leave(w)
 		n.forgetWaiting(w)
-		n.buryWaiting(&w.msg, w.message, out)
+		out.ExpiredSets++
+		out.bury(reasonTemplateMissing, &w.msg, w.message, n.cfg.MaxDeadBytes)
 	}
 	n.dueNs = never
 	if r.head < len(r.queue) {

@@ -138,6 +138,11 @@ func TestWaitingIsBounded(t *testing.T) {
 	if out.MissingTemplateSets != uint64(n.waiting.sets)+out.ExpiredSets {
 		t.Errorf("%+v, %d wait", waitsOf(out), n.waiting.sets)
 	}
+	// What finds no room is buried with its datagram.
+	refused := len(out.Dead)
+	if uint64(refused) != out.ExpiredSets || len(out.Dead[0].Bytes) <= len(body) || out.Dead[0].Reason != reasonTemplateMissing {
+		t.Errorf("%d dead letters of %d sets", refused, out.ExpiredSets)
+	}
 	n.End(out)
 	if n.waiting.sets+n.waiting.bytes != 0 || out.ExpiredSets != 300 {
 		t.Errorf("%+v, %+v", n.waiting, waitsOf(out))

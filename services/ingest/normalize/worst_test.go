@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"bytes"
 	"runtime"
 	"testing"
 )
@@ -37,4 +38,22 @@ func TestCostIsBounded(t *testing.T) {
 	f("templates of one field", 100, fill(func(w *writer) { id++; w.template(id, spec{element(id % 467), 1}) }))
 	f("events of one byte", 400, fill(func(w *writer) { w.set(300, make([]byte, 30000)...) }))
 	f("empty sets", 10, fill(func(w *writer) { w.set(300) }))
+	f("sets without template", 200, fill(func(w *writer) { id++; w.set(id, 1) }))
+	list := joined([]byte{3}, values(2, 300), bytes.Repeat([]byte{1}, 1000))
+	f("lists of many records", 100, fill(func(w *writer) {
+		if len(w.sets) == 0 {
+			w.template(500, spec{ieSubTemplateList, variable})
+		}
+		w.set(500, long(list...)...)
+	}))
+	wide := make([]spec, 1000)
+	for i := range wide {
+		wide[i] = spec{ieVLAN, 1}
+	}
+	f("records of one element a thousand times", 400, fill(func(w *writer) {
+		if len(w.sets) == 0 {
+			w.template(500, wide...)
+		}
+		w.set(500, make([]byte, 10_000)...)
+	}))
 }

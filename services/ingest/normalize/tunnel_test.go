@@ -1,0 +1,88 @@
+package normalize
+
+import (
+	"net/netip"
+	"testing"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// outer4 is an IPv4 packet of a protocol between tunnel ends.
+func outer4(proto uint64, payload ...[]byte) []byte {
+	body := joined(payload...)
+	return joined(values(1, 0x45, 1, 0, 2, uint64(20+len(body)), 2, 9, 2, 0, 1, 64, 1, proto, 2, 0, 4, 0xc0a80001, 4, 0xc0a80002), body)
+}
+
+func udp(port uint64, payload ...[]byte) []byte {
+	body := joined(payload...)
+	return joined(values(2, 50000, 2, port, 2, uint64(8+len(body)), 2, 0), body)
+}
+
+func TestTunnels(t *testing.T) {
+	frame := ethernetFrame(values(2, 0x8100, 2, 77), values(2, 0x0800), tcp4)
+	plain := ethernetFrame(values(2, 0x0800), tcp4)
+	vxlan := func(vni uint64, inner []byte) []byte {
+		return outer4(17, udp(portVXLAN, values(1, 8, 3, 0, 3, vni, 1, 0), inner))
+	}
+	read := func(cfg Config, header []byte) *flowv1.Flow {
+		t.Helper()
+		return only(t, run(cfg, sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 1000, ethernetFrame(values(2, 0x8100, 2, 5), values(2, 0x0800), header)))))
+	}
+	inner := func(name string, header []byte) {
+		t.Helper()
+		f := read(Default(), header)
+		if f.Proto != 6 || f.SrcPort != 40000 || f.DstPort != 443 || f.Bytes != 60 || f.FragmentId != 7 || f.SrcAddr[0] != 10 {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+	inner("VXLAN", vxlan(9, plain))
+	inner("VXLAN with a VLAN tag", vxlan(9, frame))
+	inner("VXLAN on Linux's port", outer4(17, udp(portVXLANit, values(1, 8, 3, 0, 3, 9, 1, 0), plain)))
+	inner("Geneve", outer4(17, udp(portGeneve, values(1, 0, 1, 0, 2, etherTransparent, 3, 9, 1, 0), plain)))
+	inner("Geneve with options", outer4(17, udp(portGeneve, values(1, 2, 1, 0, 2, 0x0800, 3, 9, 1, 0, 8, 1), tcp4)))
+	inner("GRE", outer4(47, values(2, 0, 2, 0x0800), tcp4))
+	inner("GRE with a checksum, key and number", outer4(47, values(2, 0xb000, 2, 0x0800, 4, 1, 4, 2, 4, 3), tcp4))
+	inner("NVGRE", outer4(47, values(2, 0x2000, 2, etherTransparent, 3, 9, 1, 1), plain))
+	inner("IP in IP", outer4(4, tcp4))
+	inner("VXLAN in GRE", outer4(47, values(2, 0, 2, 0x0800), vxlan(9, plain)))
+
+	six := read(Default(), vxlan(9, ethernetFrame(values(2, 0x86dd), udp6)))
+	if six.Etype != etherIPv6 || six.DstPort != 53 || six.Bytes != 140 || len(six.SrcAddr) != 16 {
+		t.Errorf("IPv6 in VXLAN: %v", six)
+	}
+	if f := read(Default(), vxlan(9, frame)); f.VlanId != 77 || f.SrcMac != 0x0200_0000_0001 {
+		t.Errorf("the frame inside: VLAN %d, MAC %x", f.VlanId, f.SrcMac)
+	}
+
+	outer := func(name string, proto, port uint32, cfg Config, header []byte) {
+		t.Helper()
+		f := read(cfg, header)
+		if f.Proto != proto || f.DstPort != port || f.SrcAddr[0] != 192 || f.VlanId != 5 {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+	wanted := Default()
+	wanted.Exporters = []Override{{CIDR: []netip.Prefix{netip.PrefixFrom(exporterAddr, 32)}, Tunnels: TunnelsOuter}}
+	outer("the outer is wanted", 17, portVXLAN, wanted, vxlan(9, plain))
+	outer("cut off", 17, portVXLAN, Default(), vxlan(9, plain[:30]))
+	outer("no IP inside", 17, portVXLAN, Default(), vxlan(9, ethernetFrame(values(2, 0x0806), make([]byte, 40))))
+	outer("VXLAN without a network", 17, portVXLAN, Default(), outer4(17, udp(portVXLAN, values(8, 0), plain)))
+	outer("GRE of another version", 47, 0, Default(), outer4(47, values(2, 1, 2, 0x0800), tcp4))
+	outer("GRE cut off", 47, 0, Default(), outer4(47, values(2, 0xb000, 2, 0x0800, 4, 1)))
+	outer("a fragment", 4, 0, Default(), func() []byte { b := outer4(4, tcp4); b[6] = 0x20; return b }())
+}
+
+func TestRealmsOfVirtualNetworks(t *testing.T) {
+	cfg := Default()
+	cfg.Exporters = []Override{{
+		CIDR: []netip.Prefix{netip.PrefixFrom(exporterAddr, 32)}, Realm: 2,
+		VNIRealms: map[uint32]uint32{9: 90}, VLANRealms: map[uint32]uint32{77: 70},
+	}}
+	for vni, want := range map[uint64]uint32{9: 90, 8: 70} {
+		header := outer4(17, udp(portVXLAN, values(1, 8, 3, 0, 3, vni, 1, 0), ethernetFrame(values(2, 0x8100, 2, 77), values(2, 0x0800), tcp4)))
+		f := only(t, run(cfg, sflowDatagram(flowSampleOf(1, 3, 4, headerIPv4, 1000, header))))
+		if f.Realm != want {
+			t.Errorf("network %d: realm %d, want %d", vni, f.Realm, want)
+		}
+	}
+}
