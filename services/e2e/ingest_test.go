@@ -34,9 +34,29 @@ type ingestProcess struct {
 	cmd    *exec.Cmd
 	listen string
 	http   string
-	output *bytes.Buffer
+	output *output
 	exited chan error
 }
+
+// output is what a process says, readable while it goes on.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func (p *ingestProcess) log() string { return p.output.String() }
 
 // startIngest starts ingest on loopback and waits until it is ready. Ports, and
 // so the process, are the test's own.
@@ -49,7 +69,7 @@ func startIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
 
 func launchIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
 	t.Helper()
-	p := &ingestProcess{listen: freePort(t, "udp"), http: freePort(t, "tcp"), output: &bytes.Buffer{}, exited: make(chan error, 1)}
+	p := &ingestProcess{listen: freePort(t, "udp"), http: freePort(t, "tcp"), output: &output{}, exited: make(chan error, 1)}
 	p.cmd = exec.Command(filepath.Join(bin, "ingest"), append([]string{
 		"--listen", p.listen, "--http.addr", p.http, "--kafka.brokers", broker,
 		"--kafka.partitions.conversations", "2", "--allow", "127.0.0.0/8"}, flags...)...)
@@ -64,7 +84,7 @@ func launchIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
 		err := <-p.exited
 		p.exited <- err
 		if t.Failed() {
-			t.Logf("ingest ended with %v:\n%s", err, p.output.Bytes())
+			t.Logf("ingest ended with %v:\n%s", err, p.log())
 		}
 	})
 	return p
@@ -77,7 +97,7 @@ func (p *ingestProcess) stop(t *testing.T) {
 	err := <-p.exited
 	p.exited <- err
 	if err != nil {
-		t.Fatalf("ingest did not stop in order: %v\n%s", err, p.output.Bytes())
+		t.Fatalf("ingest did not stop in order: %v\n%s", err, p.log())
 	}
 }
 
@@ -160,6 +180,7 @@ type sender struct {
 	conn       *net.UDPConn
 	normalizer *normalize.Normalizer
 	want       normalize.Result
+	sent       int
 }
 
 func newSender(t *testing.T, addr, to string) *sender {
@@ -181,6 +202,7 @@ func (s *sender) send(t *testing.T, payload []byte) {
 	if _, err := s.conn.Write(payload); err != nil {
 		t.Fatal(err)
 	}
+	s.sent++
 	s.normalizer.Datagram(normalize.Datagram{Exporter: s.addr, ReceivedNs: uint64(time.Now().UnixNano()), Payload: payload}, &s.want)
 }
 
@@ -214,6 +236,11 @@ type log struct {
 	events int
 	dead   int
 	bytes  uint64
+	// reports counts what flows say, whoever decoded them.
+	reports map[string]int
+	// late are the flows in later ticks than that of their reception: they waited for
+	// their templates.
+	late int
 	// sources are the last word of each, per partition.
 	sources map[string]map[string]string
 	// behind is the largest difference of a message's tick to its append time.
@@ -234,7 +261,7 @@ func readLog(t *testing.T, cfg stage.Config) *log {
 	defer cancel()
 	peek := stage.NewPeek(cfg)
 	defer peek.Close()
-	l := &log{ids: map[string]map[int][]uint64{}, sources: map[string]map[string]string{}}
+	l := &log{ids: map[string]map[int][]uint64{}, reports: map[string]int{}, sources: map[string]map[string]string{}}
 	next, tick := map[place]int64{}, map[place]eventtime.Tick{}
 	for _, topic := range dispatch.Topics() {
 		for p := range cfg.PartitionsOf(topic) {
@@ -307,8 +334,11 @@ func (l *log) flowsOf(t *testing.T, batch []byte, m *stage.Message, partition in
 		if err := f.UnmarshalVT(b); err != nil {
 			t.Fatal(err)
 		}
-		if got := eventtime.TickOf(f.TimeReceivedNs); got != m.Tick {
+		switch got := eventtime.TickOf(f.TimeReceivedNs); {
+		case got > m.Tick:
 			t.Errorf("a flow received in tick %d lies in tick %d", got, m.Tick)
+		case got < m.Tick:
+			l.late++
 		}
 		a, _ := netip.AddrFromSlice(f.SamplerAddress)
 		if l.ids[a.String()] == nil {
@@ -316,8 +346,15 @@ func (l *log) flowsOf(t *testing.T, batch []byte, m *stage.Message, partition in
 		}
 		l.ids[a.String()][partition] = append(l.ids[a.String()][partition], f.RecordId)
 		l.flows++
+		l.reports[reportOf(&f)]++
 		l.bytes += f.Bytes
 	}
+}
+
+// reportOf is what tells a flow from others.
+func reportOf(f *flowv1.Flow) string {
+	return fmt.Sprintf("%x:%d>%x:%d %d %d/%d %d..%d", f.SrcAddr, f.SrcPort, f.DstAddr, f.DstPort, f.Proto,
+		f.Bytes, f.Packets, f.TimeFlowStartNs, f.TimeFlowEndNs)
 }
 
 // holds compares the log with what the senders' datagrams mean: every record,
@@ -326,6 +363,7 @@ func (l *log) holds(t *testing.T, senders ...*sender) {
 	t.Helper()
 	var flows, events, dead int
 	for _, s := range senders {
+		s.normalizer.End(&s.want)
 		want := map[string]map[int][]uint64{}
 		for _, f := range s.want.Flows {
 			a, _ := netip.AddrFromSlice(f.SamplerAddress)
@@ -389,9 +427,19 @@ func TestIngestOnRealKafka(t *testing.T) {
 		t.Errorf("the broker on this machine is %v s ahead", ahead)
 	}
 	in.stop(t)
+	for _, s := range senders {
+		s.normalizer.End(&s.want)
+	}
 	l := readLog(t, cfg)
 	l.signedOff(t, 1)
 	l.checkSamplers(t, senders)
+	var late int
+	for _, s := range senders {
+		late += int(s.want.LateRecords)
+	}
+	if l.late > late {
+		t.Errorf("%d flows lie in later ticks than they were received in, but only %d waited for their templates", l.late, late)
+	}
 	if l.behind > 5*time.Second {
 		t.Errorf("ticks are %s from the broker's clock", l.behind)
 	}
@@ -517,4 +565,147 @@ func pipe(a, b net.Conn) {
 	_, _ = io.Copy(a, b)
 	a.Close()
 	b.Close()
+}
+
+// TestIngestSpool: Kafka is away for a minute's worth of records, and ingest is
+// killed meanwhile with its spool on disk. Every record arrives, once, in order,
+// under the name of the process that received it; both sign off.
+func TestIngestSpool(t *testing.T) {
+	front := newFront(t)
+	broker := realkafka.TestWith(t, realkafka.Options{Properties: map[string]string{"advertised.listeners": "PLAINTEXT://" + front.addr()}})
+	front.lead(broker.Addr())
+	cfg := kafkaConfig(t, front.addr())
+	flags := []string{"--spool.dir", t.TempDir(), "--spool.after", "200ms", "--decoders", "2"}
+	payloads := oneOf(datagrams(t, "traffic/campus_mixed.pcap.gz"))
+	part := len(payloads) / 4
+	in := startIngest(t, front.addr(), flags...)
+	one := newSender(t, "127.0.0.2", in.listen)
+	spooled := func() float64 { return in.metric("flowledger_stage_spooled_records_total") }
+	send := func(s *sender, from, to int) {
+		for i, p := range payloads[from:to] {
+			s.send(t, p)
+			if i%50 == 0 || i == to-from-1 {
+				await(t, "the datagrams", func() bool { return in.metric("flowledger_ingest_exporter_datagrams_total") >= float64(s.sent) })
+			}
+		}
+	}
+	send(one, 0, part)
+	await(t, "all to be in Kafka", func() bool {
+		return in.metric("flowledger_stage_records_out_total") >= float64(len(one.want.Flows)+len(one.want.Events)+len(one.want.Facts))
+	})
+	front.lead("")
+	// What was said before the spool came into use waits in memory, and a kill would
+	// take it: the ticks have to turn over first.
+	await(t, "the spool to be in use", func() bool { return strings.Contains(in.log(), "they go to the spool") })
+	send(one, part, 3*part)
+	records := float64(len(one.want.Flows) + len(one.want.Events) + len(one.want.Facts))
+	await(t, "all to be on disk", func() bool { return spooled()+in.metric("flowledger_stage_records_out_total") >= records })
+	_ = in.cmd.Process.Kill()
+	<-in.exited
+	in.exited <- nil
+
+	in = launchIngest(t, front.addr(), flags...)
+	await(t, "the second process to receive without Kafka", func() bool { return strings.Contains(in.log(), "Kafka has not answered yet") })
+	two := newSender(t, "127.0.0.3", in.listen)
+	send(two, 0, 2*part)
+	front.lead(broker.Addr())
+	await(t, "the end of the spool", func() bool { return strings.Contains(in.log(), "Kafka has all that was spooled") })
+	send(two, 2*part, 3*part)
+	in.stop(t)
+	l := readLog(t, cfg)
+	l.signedOff(t, 2)
+	l.holds(t, one, two)
+}
+
+// TestAnyReplicaDecodesAnyExporter deals one exporter's datagrams out to two
+// ingesters in turn and restarts one of them midway: each learns the other's
+// templates, and its own of before the restart, so no record stays undecoded.
+func TestAnyReplicaDecodesAnyExporter(t *testing.T) {
+	broker := realkafka.Test(t)
+	cfg := kafkaConfig(t, broker.Addr())
+	payloads := templateThenData(t, oneOf(datagrams(t, "traffic/campus_mixed.pcap.gz")))
+	replicas := []*ingestProcess{startIngest(t, broker.Addr()), startIngest(t, broker.Addr())}
+	ways := []*net.UDPConn{dial(t, replicas[0].listen), dial(t, replicas[1].listen)}
+	n := normalize.New(normalize.Default())
+	var want normalize.Result
+	for i, p := range payloads {
+		if i == len(payloads)/2 {
+			replicas[1].stop(t)
+			replicas[1] = startIngest(t, broker.Addr())
+			ways[1] = dial(t, replicas[1].listen)
+		}
+		if _, err := ways[i%2].Write(p); err != nil {
+			t.Fatal(err)
+		}
+		if i%20 == 0 {
+			r := replicas[i%2]
+			await(t, "the datagram", func() bool { return r.metric("flowledger_ingest_datagrams_total") > 0 })
+		}
+		n.Datagram(normalize.Datagram{Exporter: netip.MustParseAddr("127.0.0.2"), ReceivedNs: uint64(time.Now().UnixNano()), Payload: p}, &want)
+	}
+	learnt := 0.0
+	for _, r := range replicas {
+		await(t, "nothing to wait for its template", func() bool {
+			return r.metric("flowledger_ingest_missing_template_sets_total") == r.metric("flowledger_ingest_late_sets_total")
+		})
+		learnt += r.metric("flowledger_ingest_facts_learnt_total")
+		r.stop(t)
+	}
+	if learnt == 0 {
+		t.Error("nobody has learnt anything")
+	}
+	l := readLog(t, cfg)
+	l.signedOff(t, 3)
+	reports := map[string]int{}
+	for r, n := range l.reports {
+		reports[r] += n
+	}
+	for _, f := range want.Flows {
+		reports[reportOf(f)]--
+	}
+	wrong := 0
+	for _, n := range reports {
+		if n != 0 {
+			wrong++
+		}
+	}
+	if wrong > 0 || l.dead > 0 || l.flows != len(want.Flows) {
+		t.Errorf("%d flows, want %d; %d differ; %d dead letters", l.flows, len(want.Flows), wrong, l.dead)
+	}
+}
+
+// templateThenData leaves out all template sets but those of the first datagrams
+// that have some, so that a replica gets them by chance or from the other.
+func templateThenData(t *testing.T, payloads [][]byte) [][]byte {
+	t.Helper()
+	if len(payloads) > 600 {
+		payloads = payloads[:600]
+	}
+	var out [][]byte
+	told := map[string]bool{}
+	for _, p := range payloads {
+		var r normalize.Result
+		n := normalize.New(normalize.Default())
+		n.Datagram(normalize.Datagram{Exporter: netip.MustParseAddr("127.0.0.2"), ReceivedNs: uint64(time.Now().UnixNano()), Payload: p}, &r)
+		again := false
+		for _, f := range r.Facts {
+			if f.Kind == flowv1.ExporterFactKind_EXPORTER_FACT_KIND_TEMPLATE {
+				key := fmt.Sprintf("%d/%d", f.ObservationDomainId, f.TemplateId)
+				again = again || told[key]
+				told[key] = true
+			}
+		}
+		if !again {
+			out = append(out, p)
+		}
+	}
+	if len(told) == 0 {
+		t.Fatal("the exporter has no templates")
+	}
+	return out
+}
+
+func dial(t *testing.T, to string) *net.UDPConn {
+	t.Helper()
+	return newSender(t, "127.0.0.2", to).conn
 }

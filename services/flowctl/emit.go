@@ -17,7 +17,7 @@ import (
 )
 
 // emits are the kinds of records that run prints.
-var emits = []string{"biflows", "updates", "flows", "deduped", "alerts", "events", "dead", "none"}
+var emits = []string{"biflows", "updates", "flows", "deduped", "alerts", "events", "dns", "dead", "none"}
 
 // emit is the value of --emit.
 type emit string
@@ -53,6 +53,8 @@ func (e emit) observer(out *printer) pipeline.Observer {
 		return pipeline.Observer{Alert: out.finding}
 	case "events":
 		return pipeline.Observer{Event: func(ev *flowv1.Event) { out.message(ev) }}
+	case "dns":
+		return pipeline.Observer{Dns: func(m *flowv1.Dns) { out.message(m) }}
 	case "dead":
 		return pipeline.Observer{Dead: func(d *normalize.DeadLetter) { out.line(appendDead(out.spare(), d)) }}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -18,13 +19,17 @@ import (
 	"github.com/flowledger/flowledger/services/internal/pipeline"
 )
 
-const runLong = `Run the whole pipeline on captures of flow exports, in this process: decode,
-de-duplicate, stitch, detect. No server is needed, and the same capture gives
+const runLong = `Run the whole pipeline on captures of flow exports, and on logs, in this process:
+decode, de-duplicate, stitch, detect. No server is needed, and the same capture gives
 the same output, byte for byte; through Kafka it gives the same ledger too.
 
 Standard output is one JSON object per line; standard error a summary. Several
 captures are merged by time. The time of reception is the capture's. At the end
 of the input everything open is closed with close_reason end_of_input.
+
+Besides captures it takes AWS VPC flow logs (text or Parquet, gzip or zstd too)
+and Zeek's dns.log (JSON or TSV), told apart by content. A line of a log is received
+when its own interval ends. A folder stands for all files below it.
 
 --emit chooses what is printed:
   flows      every report as one exporter made it
@@ -33,12 +38,14 @@ of the input everything open is closed with close_reason end_of_input.
   updates    every version of every conversation, as it came
   alerts     what the detectors found (OCSF Detection Finding)
   events     records that are no flows: firewall and NAT events, counters
+  dns        answers to DNS questions, for passive DNS
   dead       what could not be used, with the reason
   none       nothing; the summary is left`
 
 const runExample = `  flowctl run capture.pcap
   flowctl run --emit alerts monday.pcapng.gz tuesday.pcapng.gz | jq .message
   flowctl run --emit none --summary totals.json capture.pcap
+  flowctl run --emit alerts AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/03/01
   tcpdump -i eth0 -w - udp port 2055 | flowctl run -
   flowctl run --set dedup.policy=first --emit deduped capture.pcap`
 
@@ -49,6 +56,7 @@ type runner struct {
 	emit    emit
 	summary string
 	profiles
+	logs logSettings
 }
 
 func newRunCommand() *cobra.Command {
@@ -83,6 +91,7 @@ func newRunCommand() *cobra.Command {
 	r.settings.addFlags(c)
 	f.BoolVar(&print, "print-config", false, "print the configuration in effect, as a commented YAML file, and stop")
 	r.input.addFlags(c)
+	r.logs.addFlags(c)
 	r.profiles.addFlags(c)
 	_ = c.RegisterFlagCompletionFunc("emit", cobra.FixedCompletions(emits, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -92,7 +101,7 @@ func newRunCommand() *cobra.Command {
 // was read still comes to its proper end; the error comes after it.
 func (r *runner) run(ctx context.Context, stdout io.Writer) error {
 	start, cpu := time.Now(), cpuTime()
-	captures, err := r.open()
+	logs, captures, err := r.openAll()
 	if err != nil {
 		return err
 	}
@@ -103,9 +112,11 @@ func (r *runner) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	st, readErr := r.each(ctx, captures, func(d *capture.Datagram) error {
+		logs.until(d.Time, p)
 		p.Datagram(asIngest(d))
 		return out.err
 	})
+	logs.until(math.MaxUint64, p)
 	if out.err != nil {
 		return out.err
 	}
@@ -117,7 +128,7 @@ func (r *runner) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	sum := newSummary(p.Summary(), time.Since(start), cpuTime()-cpu)
-	return errors.Join(r.report(&sum, st), readErr)
+	return errors.Join(r.report(&sum, st, logs), readErr, logs.err())
 }
 
 // asIngest is a datagram as ingest takes it.
@@ -125,10 +136,15 @@ func asIngest(d *capture.Datagram) normalize.Datagram {
 	return normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload}
 }
 
-func (r *runner) report(sum *summary, st capture.Stats) error {
+func (r *runner) report(sum *summary, st capture.Stats, logs *logs) error {
 	if !r.quiet {
 		sum.print(r.stderr, len(r.files), st)
-		for _, line := range remarks(st, r.files) {
+		logs.print(r.stderr)
+		notes := logs.remarks()
+		if len(r.files) > 0 || logs.files == 0 {
+			notes = append(notes, remarks(st, r.files)...)
+		}
+		for _, line := range notes {
 			fmt.Fprintln(r.stderr, "note:", line)
 		}
 	}

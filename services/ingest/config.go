@@ -4,10 +4,13 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
+	"time"
 
 	"github.com/flowledger/flowledger/services/ingest/normalize"
 	"github.com/flowledger/flowledger/services/internal/conf"
 	"github.com/flowledger/flowledger/services/internal/run"
+	"github.com/flowledger/flowledger/services/internal/spool"
 	"github.com/flowledger/flowledger/services/internal/stage"
 )
 
@@ -16,11 +19,23 @@ type Config struct {
 	Listen           []string         `yaml:"listen" doc:"UDP addresses (host:port); each takes NetFlow v5, v9, IPFIX and sFlow, told apart by content"`
 	Allow            []netip.Prefix   `yaml:"allow" doc:"who may send (CIDR); the default is everybody: name your exporters"`
 	ReceiveBuffer    conf.Bytes       `yaml:"receive_buffer" doc:"kernel buffer per socket; Linux grants at most net.core.rmem_max"`
-	QueueBytes       conf.Bytes       `yaml:"queue_bytes" doc:"memory for datagrams that wait for the decoder, such as while Kafka is away; beyond, they are dropped and counted"`
+	Readers          int              `yaml:"readers" doc:"sockets per address; the kernel deals exporters out to them (SO_REUSEPORT, Linux)"`
+	Decoders         int              `yaml:"decoders" doc:"exporters are dealt out to so many decoders; 0 is one per processor, less one"`
+	QueueBytes       conf.Bytes       `yaml:"queue_bytes" doc:"memory for datagrams that wait for the decoder, or for Kafka where there is no spool; beyond, they are dropped and counted"`
 	MetricsExporters int              `yaml:"metrics_exporters" doc:"exporters with metrics of their own; further ones are counted together"`
+	Spool            Spool            `yaml:"spool" doc:"where records wait on disk while Kafka is away"`
 	Normalize        normalize.Config `yaml:"normalize" doc:"how datagrams become flows"`
+	VPC              vpcConfig        `yaml:"vpc" doc:"AWS VPC flow logs, from files"`
+	Zeek             zeekConfig       `yaml:"zeek" doc:"Zeek's dns.log, from files"`
 	Kafka            stage.Config     `yaml:"kafka" doc:"the log"`
 	run.Process      `yaml:",inline"`
+}
+
+// Spool configures the way by disk.
+type Spool struct {
+	Dir      string        `yaml:"dir" doc:"a folder of this process's own, kept over restarts; empty for none: then what Kafka does not take waits in memory only"`
+	MaxBytes conf.Bytes    `yaml:"max_bytes" doc:"what the folder may hold; beyond, the oldest records are dropped, counted and logged"`
+	After    time.Duration `yaml:"after" doc:"how long Kafka may be silent before records go to disk"`
 }
 
 // Default is the configuration that works without a file.
@@ -29,9 +44,13 @@ func Default() Config {
 		Listen:           []string{":2055", ":4739", ":6343"},
 		Allow:            []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
 		ReceiveBuffer:    16 << 20,
+		Readers:          1,
 		QueueBytes:       64 << 20,
 		MetricsExporters: 256,
+		Spool:            Spool{MaxBytes: 4 << 30, After: 3 * time.Second},
 		Normalize:        normalize.Default(),
+		VPC:              defaultVPC(),
+		Zeek:             defaultZeek(),
 		Kafka:            stage.Default(),
 		Process:          run.DefaultProcess(":8081"),
 	}
@@ -54,12 +73,45 @@ func (c *Config) Validate() error {
 	if c.ReceiveBuffer < 64<<10 || c.ReceiveBuffer > 1<<30 {
 		errs = append(errs, conf.Invalid("receive_buffer", "from 64KiB to 1GiB", "change %s; 16MiB is the default", c.ReceiveBuffer))
 	}
+	if c.Readers < 1 || c.Readers > 64 {
+		errs = append(errs, conf.Invalid("readers", "from 1 to 64", "change %d; 1 is the default", c.Readers))
+	}
+	if c.Readers > 1 && !canShare {
+		errs = append(errs, conf.Invalid("readers", "1 on this system", "several sockets on one address need Linux"))
+	}
+	if c.Decoders < 0 || c.Decoders > 256 {
+		errs = append(errs, conf.Invalid("decoders", "from 0 to 256", "change %d; 0 goes by the number of processors", c.Decoders))
+	}
 	if c.QueueBytes < 1<<20 {
 		errs = append(errs, conf.Invalid("queue_bytes", "at least 1MiB", "change %s; 64MiB is the default", c.QueueBytes))
 	}
 	if c.MetricsExporters < 1 || c.MetricsExporters > 100_000 {
 		errs = append(errs, conf.Invalid("metrics_exporters", "from 1 to 100000", "change %d; 256 is the default", c.MetricsExporters))
 	}
+	if c.Spool.MaxBytes < spool.MinBytes {
+		errs = append(errs, conf.Invalid("spool.max_bytes", "at least 4MiB", "change %s; 4GiB is the default", c.Spool.MaxBytes))
+	}
+	if c.Spool.After < 100*time.Millisecond || c.Spool.After > time.Minute {
+		errs = append(errs, conf.Invalid("spool.after", "from 100ms to 1m", "change %s; 3s is the default", c.Spool.After))
+	}
 	return errors.Join(append(errs,
-		conf.Under("normalize", c.Normalize.Validate()), conf.Under("kafka", c.Kafka.Validate()), c.Process.Validate())...)
+		conf.Under("normalize", c.Normalize.Validate()),
+		conf.Under("vpc", c.VPC.Validate()), conf.Under("vpc.logs", c.VPC.Logs.Validate()),
+		conf.Under("zeek", c.Zeek.Validate()), conf.Under("zeek.logs", c.Zeek.Logs.Validate()),
+		conf.Under("kafka", c.Kafka.Validate()), c.Process.Validate())...)
+}
+
+// maxDecoders bounds what the number of processors alone makes of decoders.
+const maxDecoders = 16
+
+// decoders is how many there are: one processor is left to sockets and Kafka.
+func (c *Config) decoders() int {
+	if c.Decoders > 0 {
+		return c.Decoders
+	}
+	return min(max(1, runtime.GOMAXPROCS(0)-1), maxDecoders)
+}
+
+func (c *Config) spool() stage.SpoolOptions {
+	return stage.SpoolOptions{Dir: c.Spool.Dir, MaxBytes: int64(c.Spool.MaxBytes), After: c.Spool.After}
 }

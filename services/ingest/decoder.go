@@ -4,45 +4,37 @@ import (
 	"fmt"
 	"time"
 
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/ingest/normalize"
 	"github.com/flowledger/flowledger/services/internal/dispatch"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
 
-// source is where records and ticks go: a stage.Source, numbered and in order.
-type source interface {
-	dispatch.Sink
-	// EndTick says that everything received up to the end of tick has been
-	// appended.
-	EndTick(tick eventtime.Tick) error
-}
-
-// decoder takes datagrams from the queue, in order, and turns them into records
-// under their ticks. A decoder owns the exporters whose datagrams its queue gets:
-// several of them need a queue each, chosen by the exporter's address, and a tick
-// that ends when the last of them has passed it.
+// decoder takes datagrams from its queue, in order, and turns them into records
+// under their ticks. It owns the exporters whose datagrams its queue gets.
 //
-// While Kafka does not keep up, the source makes the decoder wait; datagrams then
+// While Kafka does not keep up, the feed makes the decoder wait; datagrams then
 // stay in the queue, and are dropped and counted in front of it.
 type decoder struct {
 	queue      *queue
 	normalizer *normalize.Normalizer
-	source     source
+	feed       dispatch.Sink
+	ticks      *ticks
+	self       int // among those who share the ticks
 	clock      *clock
 	metrics    *metrics
+	// facts are what other ingesters, and former processes, tell of its exporters.
+	facts chan *flowv1.ExporterFact
 
-	tick   eventtime.Tick // open: nothing of it has been ended
+	tick   eventtime.Tick // open: this decoder speaks in it; 0 before the first
 	batch  batch
 	result normalize.Result
 }
 
-// newDecoder makes the decoder of a queue into which nothing has been put: the
-// tick that is open is that of the first datagram, at the earliest.
-func newDecoder(q *queue, cfg normalize.Config, to source, c *clock, m *metrics) *decoder {
-	return &decoder{
-		queue: q, normalizer: normalize.New(cfg), source: to, clock: c, metrics: m,
-		tick: eventtime.TickOf(q.horizon()),
-	}
+// newDecoder makes the decoder of a queue, one of those who share the ticks.
+func newDecoder(q *queue, cfg normalize.Config, to dispatch.Sink, t *ticks, self int, c *clock, m *metrics) *decoder {
+	return &decoder{queue: q, normalizer: normalize.New(cfg), feed: to, ticks: t, self: self, clock: c, metrics: m,
+		facts: make(chan *flowv1.ExporterFact, factsAhead)}
 }
 
 // resultDatagrams is after how many datagrams the records are handed over, so
@@ -50,27 +42,77 @@ func newDecoder(q *queue, cfg normalize.Config, to source, c *clock, m *metrics)
 const resultDatagrams = 256
 
 // run decodes until readers is closed, which says that nothing more is put, and
-// the queue is empty, or until the source fails.
-func (d *decoder) run(readers <-chan struct{}) error {
+// the queue is empty, or until the source fails. It begins when what was told
+// before has been learnt: caught is closed. Before it ends it gives other ingesters
+// a moment to tell of templates that data here waits for.
+func (d *decoder) run(readers, caught <-chan struct{}) error {
+	d.catchUp(readers, caught)
 	timer := time.NewTimer(d.clock.until(d.tick + 1))
 	defer timer.Stop()
+	var deadline time.Time
 	for last := false; !last; {
 		select {
 		case <-readers:
-			last = true
+			readers, deadline = nil, time.Now().Add(lingerPatience)
 		case <-d.queue.wake:
+		case f := <-d.facts:
+			d.normalizer.Learn(f)
 		case <-timer.C:
 		}
 		if err := d.step(); err != nil {
 			return err
 		}
+		waiting, _ := d.normalizer.Waiting()
+		last = readers == nil && (waiting == 0 || time.Now().After(deadline))
 		timer.Reset(d.clock.until(d.tick + 1))
 	}
-	return d.advance(d.tick + 1)
+	d.normalizer.End(&d.result)
+	if err := d.hand(); err != nil {
+		return err
+	}
+	return d.ticks.leave(d.self, d.tick+1)
+}
+
+// lingerPatience is for how long data that waits for its template holds up a stop:
+// an ingester tells of a template in the tick in which it came.
+const lingerPatience = 3 * time.Second
+
+// catchUpPatience is for how long the past is more important than datagrams. What
+// comes without its template waits for that then.
+const catchUpPatience = 10 * time.Second
+
+func (d *decoder) catchUp(readers, caught <-chan struct{}) {
+	late := time.NewTimer(catchUpPatience)
+	defer late.Stop()
+	for {
+		select {
+		case f := <-d.facts:
+			d.normalizer.Learn(f)
+		case <-caught:
+			return
+		case <-readers:
+			return
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// learn takes in the facts that are there.
+func (d *decoder) learn() {
+	for {
+		select {
+		case f := <-d.facts:
+			d.normalizer.Learn(f)
+		default:
+			return
+		}
+	}
 }
 
 // step handles everything the queue holds and ends the ticks that have passed.
 func (d *decoder) step() error {
+	d.learn()
 	horizon := d.queue.take(&d.batch)
 	for i := range d.batch.items {
 		item := &d.batch.items[i]
@@ -102,7 +144,7 @@ func (d *decoder) decode(item *datagram) {
 // hand gives the records decoded so far to the source, under the open tick.
 func (d *decoder) hand() error {
 	d.metrics.count(&d.result)
-	err := dispatch.Send(&d.result, d.source)
+	err := dispatch.Send(&d.result, d.feed)
 	d.result.Reset()
 	if err != nil {
 		return fmt.Errorf("cannot hand records over: %w", err)
@@ -110,7 +152,7 @@ func (d *decoder) hand() error {
 	return nil
 }
 
-// advance opens a tick; all before it are ended.
+// advance opens a tick; all before it are ended, as far as this decoder goes.
 func (d *decoder) advance(tick eventtime.Tick) error {
 	if tick <= d.tick {
 		return nil
@@ -118,10 +160,10 @@ func (d *decoder) advance(tick eventtime.Tick) error {
 	if err := d.hand(); err != nil {
 		return err
 	}
-	if err := d.source.EndTick(tick - 1); err != nil {
-		return fmt.Errorf("cannot end a tick: %w", err)
+	if err := d.ticks.advance(d.self, tick); err != nil {
+		return err
 	}
 	d.tick = tick
-	d.metrics.tick.Set(float64(tick.Ns()) / 1e9)
+	d.normalizer.Advance(tick.Ns(), &d.result)
 	return nil
 }

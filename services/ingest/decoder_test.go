@@ -57,7 +57,9 @@ type bench struct {
 func newBench(tick eventtime.Tick) *bench {
 	b := &bench{}
 	b.ns = tick.Ns()
-	b.decoder = newDecoder(newQueue(1<<20, b.read), normalize.Default(), &b.diary, nil, newMetrics(prometheus.NewRegistry(), 10))
+	m := newMetrics(prometheus.NewRegistry(), 10)
+	q := newQueue(&budget{limit: 1 << 20}, b.read)
+	b.decoder = newDecoder(q, normalize.Default(), &b.diary, newTicks(1, tick, &b.diary, m), 0, nil, m)
 	return b
 }
 

@@ -14,50 +14,67 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flowledger/flowledger/services/internal/dispatch"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/stage"
 )
 
 // ingester is the shell around a normalizer:
 //
-//	socket ─▶ listener ─╮
-//	socket ─▶ listener ─┼─▶ queue (bounded, stamped) ─▶ decoder ─▶ stage.Source ─▶ Kafka
-//	socket ─▶ listener ─╯
+//	socket ─▶ listener ─╮ by exporter ╭─▶ queue ─▶ decoder ─╮ in step
+//	socket ─▶ listener ─┼─────────────┤                     ├─▶ stage.Source ─▶ Kafka
+//	socket ─▶ listener ─╯             ╰─▶ queue ─▶ decoder ─╯
 type ingester struct {
 	cfg       Config
+	name      string
 	log       *slog.Logger
 	metrics   *metrics
 	source    *stage.Source
 	clock     *clock
-	queue     *queue
+	queues    *queues
 	listeners []*listener
+	logs      *logs
 }
 
 // newIngester opens the sockets; what arrives waits there until run.
 func newIngester(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*ingester, error) {
 	name := "ingest/" + bootID()
-	src, err := stage.NewSource(cfg.Kafka, name, dispatch.Topics(), stage.SourceOptions{Block: true}, reg, log)
+	src, err := stage.NewSource(cfg.Kafka, name, dispatch.Topics(), stage.SourceOptions{Block: true, Spool: cfg.spool()}, reg, log)
 	if err != nil {
 		return nil, err
 	}
 	c := &clock{start: time.Now(), offset: src.ClockOffset}
 	in := &ingester{
-		cfg: cfg, log: log.With("source", name), metrics: newMetrics(reg, cfg.MetricsExporters),
-		source: src, clock: c, queue: newQueue(int(cfg.QueueBytes), c.ns),
+		cfg: cfg, name: name, log: log.With("source", name), metrics: newMetrics(reg, cfg.MetricsExporters),
+		source: src, clock: c, queues: newQueues(cfg.decoders(), int64(cfg.QueueBytes), c.ns),
 	}
-	watch(reg, in.queue)
+	watch(reg, in.queues)
+	in.logs = newLogs(in, reg)
 	for _, addr := range cfg.Listen {
-		l, err := listen(addr, &cfg, in.queue, in.metrics, in.log)
-		if err != nil {
+		if err := in.listen(addr); err != nil {
 			in.close()
 			return nil, err
 		}
-		in.listeners = append(in.listeners, l)
-		in.log.Info("listening", "listen", l.conn.LocalAddr().String())
 	}
 	if allowList(cfg.Allow).open() {
 		in.log.Warn("everybody may send flows: name your exporters in allow", "allow", cfg.Allow)
 	}
 	return in, nil
+}
+
+// listen opens the sockets of an address.
+func (in *ingester) listen(addr string) error {
+	for i := range in.cfg.Readers {
+		l, err := listen(addr, &in.cfg, in.queues, in.metrics, in.log)
+		if err != nil {
+			return err
+		}
+		in.listeners = append(in.listeners, l)
+		addr = l.conn.LocalAddr().String() // the kernel may have chosen the port
+		if i == 0 {
+			in.log.Info("listening", "listen", addr)
+		}
+	}
+	return nil
 }
 
 // bootID names this start of the process; the numbers of its records begin at 0.
@@ -88,7 +105,12 @@ func (in *ingester) run(ctx context.Context) error {
 		if err := in.learnTime(ctx); err != nil {
 			return errors.Join(err, in.signOff(sending))
 		}
-		return errors.Join(in.decode(ctx), in.signOff(sending))
+		group.Go(func() error { return in.logs.run(ctx) })
+		err := in.decode(ctx)
+		in.logs.finish()
+		err = errors.Join(err, in.signOff(sending))
+		in.logs.over(err)
+		return err
 	})
 	return group.Wait()
 }
@@ -99,7 +121,8 @@ func (in *ingester) patience() time.Duration { return in.cfg.ShutdownTimeout * 9
 // learnTime announces the source, in the tick before all others, and waits for
 // the broker's time in the answer. No tick is named before: a wrong clock of this
 // machine must neither rush nor stall the readers. Meanwhile datagrams wait in the
-// sockets' buffers; what does not fit there is counted by the kernel.
+// sockets' buffers; what does not fit there is counted by the kernel. With a spool
+// that wait has an end, since there is where to put what comes.
 func (in *ingester) learnTime(ctx context.Context) error {
 	if err := in.source.EndTick(0); err != nil {
 		return fmt.Errorf("cannot announce the source: %w", err)
@@ -109,6 +132,10 @@ func (in *ingester) learnTime(ctx context.Context) error {
 	for {
 		if in.ready() == nil {
 			in.reportTime()
+			return nil
+		}
+		if in.cfg.Spool.Dir != "" && time.Since(in.clock.start) > in.cfg.Spool.After {
+			in.log.Warn("Kafka has not answered yet: receiving into the spool, by this machine's clock")
 			return nil
 		}
 		select {
@@ -128,26 +155,61 @@ func (in *ingester) reportTime() {
 	in.log.Info("receiving", "clock_offset", ahead.String())
 }
 
-// decode runs the readers until ctx is done and the decoder until all is decoded
+// decode runs the readers until ctx is done and the decoders until all is decoded
 // that they have read.
 func (in *ingester) decode(ctx context.Context) error {
-	d := newDecoder(in.queue, in.cfg.Normalize, in.source, in.clock, in.metrics)
-	var readers sync.WaitGroup
-	errs := make([]error, len(in.listeners))
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	decoders := in.newDecoders()
+	errs := make([]error, len(in.listeners)+len(decoders))
+	var reading, decoding sync.WaitGroup
 	for i, l := range in.listeners {
-		readers.Go(func() {
+		reading.Go(func() {
 			if errs[i] = l.run(ctx); errs[i] != nil {
 				cancel() // a socket is gone: stop in order and let the process be started again
 			}
 		})
 	}
 	ended := make(chan struct{})
-	go func() { readers.Wait(); close(ended) }()
-	err := d.run(ended)
+	go func() { reading.Wait(); close(ended) }()
+	f, stopFollowing := in.follow(ctx, decoders)
+	for i, d := range decoders {
+		decoding.Go(func() {
+			if err := d.run(ended, f.caught); err != nil {
+				errs[len(in.listeners)+i] = err
+				d.ticks.fail(err)
+				cancel()
+			}
+		})
+	}
+	decoding.Wait()
 	cancel()
 	<-ended
-	return errors.Join(append(errs, err)...)
+	stopFollowing()
+	return errors.Join(errs...)
+}
+
+// follow has the decoders learn what others tell of their exporters, until stop.
+func (in *ingester) follow(ctx context.Context, decoders []*decoder) (f *follower, stop func()) {
+	f = &follower{
+		peek: stage.NewPeek(in.cfg.Kafka), partitions: in.cfg.Kafka.PartitionsOf(stage.Exporters), self: in.name,
+		decoders: decoders, queues: in.queues, log: in.log, learnt: in.metrics.factsLearnt, failures: in.metrics.followErrors,
+		caught: make(chan struct{}),
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); f.run(ctx) }()
+	return f, func() { cancel(); <-done }
+}
+
+// newDecoders makes one for each queue, each with a feed of its own.
+func (in *ingester) newDecoders() (decoders []*decoder) {
+	n := len(in.queues.each)
+	t := newTicks(n, eventtime.TickOf(in.clock.ns()), in.source, in.metrics)
+	for i, q := range in.queues.each {
+		decoders = append(decoders, newDecoder(q, in.cfg.Normalize, in.source.Feed(), t, i, in.clock, in.metrics))
+	}
+	return decoders
 }
 
 func (in *ingester) signOff(ctx context.Context) error {

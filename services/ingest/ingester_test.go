@@ -101,13 +101,19 @@ func (ts tallies) addResult(r *normalize.Result) {
 // address of its own, and holds what is in Kafka against the independent
 // decoder's counts and, per exporter, against the core called directly.
 func TestCaptures(t *testing.T) {
+	t.Run("one decoder", func(t *testing.T) { testCaptures(t, 1) })
+	t.Run("three decoders", func(t *testing.T) { testCaptures(t, 3) })
+}
+
+func testCaptures(t *testing.T, decoders int) {
 	counts := expectedCounts(t)
 	b := startBroker(t)
 	cfg := testConfig(t, b)
+	cfg.Decoders = decoders
 	in := start(t, cfg)
 	await(t, "the broker's answer", func() bool { return in.ready() == nil })
 
-	want, senders := tallies{}, 0
+	want, senders, late := tallies{}, 0, 0
 	var data, options uint64
 	files, err := filepath.Glob(filepath.Join(testkit.Data(t, "captures"), "*.pcap"))
 	if err != nil {
@@ -130,6 +136,8 @@ func TestCaptures(t *testing.T) {
 				data += r.DataRecords
 				options += r.OptionsRecords
 			}
+			n.End(&r)
+			late += int(r.LateRecords)
 			want.addResult(&r)
 		}
 	}
@@ -146,6 +154,9 @@ func TestCaptures(t *testing.T) {
 
 	records := readAll(t, &cfg)
 	checkProtocol(t, records)
+	if n := lateFlows(t, records); n > late {
+		t.Errorf("%d flows lie in later ticks than they were received in, but only %d waited for their templates", n, late)
+	}
 	if diff := cmp.Diff(talliesOf(t, records), want); diff != "" {
 		t.Errorf("in Kafka, per exporter (-got, +want)\n%s", diff)
 	}
@@ -164,7 +175,7 @@ func talliesOf(t *testing.T, records []record) tallies {
 				if want := flow.Partition(flow.ConversationHash(&f), 4); int(r.part) != want {
 					t.Errorf("a flow of partition %d lies in %d", want, r.part)
 				}
-				if tick := eventtime.TickOf(f.TimeReceivedNs); int64(tick) != r.number(t, "tick") {
+				if tick := eventtime.TickOf(f.TimeReceivedNs); int64(tick) > r.number(t, "tick") {
 					t.Errorf("a flow received in tick %d lies in tick %s", tick, r.headers["tick"])
 				}
 				got.add(f.SamplerAddress, func(c *tally) { c.Flows++; c.Bytes += int(f.Bytes) })
@@ -189,6 +200,24 @@ func talliesOf(t *testing.T, records []record) tallies {
 		}
 	}
 	return got
+}
+
+// lateFlows counts the flows in later ticks than that of their reception.
+func lateFlows(t *testing.T, records []record) (n int) {
+	t.Helper()
+	for _, r := range records {
+		if r.topic != stage.FlowsRaw {
+			continue
+		}
+		each(t, r.value, func(b []byte) {
+			var f flowv1.Flow
+			unmarshal(t, &f, b)
+			if int64(eventtime.TickOf(f.TimeReceivedNs)) != r.number(t, "tick") {
+				n++
+			}
+		})
+	}
+	return n
 }
 
 func each(t *testing.T, batch []byte, f func([]byte)) {
@@ -473,4 +502,58 @@ func TestStopWhileKafkaIsAway(t *testing.T) {
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("the stop took %s", took)
 	}
+}
+
+// TestSpoolTakesWhatKafkaDoesNot: with a spool nothing is dropped, and a stop
+// while Kafka is away is quick and loses nothing: the next start sends the rest.
+func TestSpoolTakesWhatKafkaDoesNot(t *testing.T) {
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	cfg.Kafka.QueueBytes, cfg.Spool.Dir, cfg.Spool.After = 1<<20, t.TempDir(), 100*time.Millisecond
+	in := start(t, cfg)
+	await(t, "the broker's answer", func() bool { return in.ready() == nil })
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conn := exporter(t, "127.0.0.1", in.listeners[0].conn.LocalAddr())
+	const datagrams = 2000
+	for i := range uint32(datagrams) {
+		if _, err := conn.Write(netflow5(30, i)); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 99 {
+			await(t, "the datagrams", func() bool { return testutil.ToFloat64(in.metrics.datagrams) > float64(i) })
+		}
+	}
+	if err := in.stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.start(t)
+	cfg.Spool.After = time.Minute
+	again := start(t, cfg)
+	if err := again.stop(); err != nil {
+		t.Fatal(err)
+	}
+	got := talliesOf(t, firstTime(t, readAll(t, &cfg)))
+	if got["127.0.0.1"].Flows != 30*datagrams {
+		t.Errorf("%d flows in Kafka, want %d", got["127.0.0.1"].Flows, 30*datagrams)
+	}
+}
+
+// firstTime drops repeated messages, as readers do by their numbers.
+func firstTime(t *testing.T, records []record) (fresh []record) {
+	t.Helper()
+	next := map[string]int64{}
+	for _, r := range records {
+		at := fmt.Sprintf("%s %s/%d", r.headers["source"], r.topic, r.part)
+		seq := r.number(t, "seq")
+		if seq > next[at] {
+			t.Errorf("%s: record %d where %d was expected", at, seq, next[at])
+		}
+		if n, err := flow.Count(r.value); r.topic != stage.FlowsDead && err == nil && seq == next[at] {
+			next[at] += int64(n)
+			fresh = append(fresh, r)
+		}
+	}
+	return fresh
 }

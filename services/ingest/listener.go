@@ -18,7 +18,7 @@ const maxDatagram = 64 << 10
 type listener struct {
 	conn    *net.UDPConn
 	allow   allowList
-	queue   *queue
+	queues  *queues
 	metrics *metrics
 	log     *slog.Logger
 	buffer  int // the socket's receive buffer, bytes
@@ -26,12 +26,8 @@ type listener struct {
 }
 
 // listen opens a socket. The caller closes it.
-func listen(addr string, cfg *Config, q *queue, m *metrics, log *slog.Logger) (*listener, error) {
-	bind, err := net.ResolveUDPAddr("udp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
-	}
-	conn, err := net.ListenUDP("udp", bind)
+func listen(addr string, cfg *Config, q *queues, m *metrics, log *slog.Logger) (*listener, error) {
+	conn, err := openSocket(addr, cfg.Readers > 1)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; is another collector running? choose other addresses with listen", addr, err)
 	}
@@ -45,29 +41,47 @@ func listen(addr string, cfg *Config, q *queue, m *metrics, log *slog.Logger) (*
 			"listen", addr, "receive_buffer", int64(cfg.ReceiveBuffer), "granted", granted,
 			"fix", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", int64(cfg.ReceiveBuffer)))
 	}
-	return &listener{conn: conn, allow: cfg.Allow, queue: q, metrics: m, log: log, buffer: granted}, nil
+	return &listener{conn: conn, allow: cfg.Allow, queues: q, metrics: m, log: log, buffer: granted}, nil
 }
 
 // run reads until ctx is done, then takes what the kernel has received by then.
 func (l *listener) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	payload, ancillary := make([]byte, maxDatagram), make([]byte, ancillaryBytes)
+	in, err := newReceiver(l.conn)
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", l.conn.LocalAddr(), err)
+	}
 	for {
-		n, an, _, from, err := l.conn.ReadMsgUDPAddrPort(payload, ancillary)
+		n, err := in.receive()
+		for i := range n {
+			l.receive(in.datagram(i))
+		}
 		if err == nil {
-			l.countKernelDrops(ancillary[:an])
-			l.receive(from, payload[:n])
+			l.countKernelDrops(in.ancillary(n - 1))
 			continue
 		}
 		switch {
 		case ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded):
-			return drainSocket(l.conn, payload, l.buffer, l.receive)
+			return drainSocket(l.conn, l.buffer, l.receive)
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("cannot read %s: %w", l.conn.LocalAddr(), err)
 		}
 		l.metrics.readErrors.Inc() // such as an ICMP error that came back: it concerns nobody's datagrams
 	}
+}
+
+// openSocket binds a UDP socket; several may share an address.
+func openSocket(addr string, shared bool) (*net.UDPConn, error) {
+	lc := net.ListenConfig{}
+	if shared {
+		lc.Control = shareAddress
+	}
+	conn, err := lc.ListenPacket(context.Background(), "udp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.UDPConn), nil
 }
 
 func (l *listener) receive(from netip.AddrPort, payload []byte) {
@@ -78,7 +92,7 @@ func (l *listener) receive(from netip.AddrPort, payload []byte) {
 	}
 	l.metrics.datagrams.Inc()
 	l.metrics.bytes.Add(float64(len(payload)))
-	if !l.queue.put(netip.AddrPortFrom(addr, from.Port()), payload) {
+	if !l.queues.of(addr).put(netip.AddrPortFrom(addr, from.Port()), payload) {
 		l.metrics.droppedQueue.Inc()
 	}
 }

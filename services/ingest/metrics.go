@@ -22,6 +22,9 @@ type metrics struct {
 	dead                        *prometheus.CounterVec
 	deadNotKept                 prometheus.Counter
 	missingTemplates            prometheus.Counter
+	lateSets, expiredSets       prometheus.Counter
+	duplicates, lostRecords     prometheus.Counter
+	factsLearnt, followErrors   prometheus.Counter
 	refusedTemplates            prometheus.Counter
 	tick                        prometheus.Gauge
 }
@@ -54,7 +57,13 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		records:           vec("records_total", "kind", "What became of the data records, each once: flow, event, flow_and_event, dead."),
 		dead:              vec("dead_total", "reason", "Dead letters: input that could not be read, kept in flows.dead."),
 		deadNotKept:       counter("dead_not_kept_total", "Dead letters beyond max_dead_bytes, counted only."),
-		missingTemplates:  counter("missing_template_sets_total", "Data sets whose template was not known."),
+		missingTemplates:  counter("missing_template_sets_total", "Data sets whose template was not known when they came."),
+		lateSets:          counter("late_sets_total", "Of these, sets that were read once their template came."),
+		expiredSets:       counter("expired_sets_total", "Of these, sets whose template did not come in time, or for which there was no room: dead letters."),
+		duplicates:        counter("duplicate_datagrams_total", "Datagrams that came twice and were not read again."),
+		lostRecords:       counter("lost_records_total", "Records that never came, by the exporters' sequence numbers. With several replicas behind one exporter, those that another got are among them."),
+		factsLearnt:       counter("facts_learnt_total", "Facts about exporters learnt from other ingesters and former processes."),
+		followErrors:      counter("follow_errors_total", "Failed reads of the topic of exporters; they are repeated."),
 		refusedTemplates:  counter("refused_templates_total", "Templates beyond a bound."),
 		tick:              prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: "tick_end_seconds", Help: "Stream time up to which everything received has been handed over."}),
 	}
@@ -67,7 +76,7 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 }
 
 // watch exports what is asked for at the time of the scrape.
-func watch(r prometheus.Registerer, q *queue) {
+func watch(r prometheus.Registerer, q *queues) {
 	gauge := func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: name, Help: help}, f))
 	}
@@ -86,6 +95,10 @@ func (m *metrics) count(r *normalize.Result) {
 	m.records.WithLabelValues("dead").Add(float64(r.Records.Dead))
 	m.deadNotKept.Add(float64(r.DeadNotKept))
 	m.missingTemplates.Add(float64(r.MissingTemplateSets))
+	m.lateSets.Add(float64(r.LateSets))
+	m.expiredSets.Add(float64(r.ExpiredSets))
+	m.duplicates.Add(float64(r.Duplicates))
+	m.lostRecords.Add(float64(r.LostRecords))
 	m.refusedTemplates.Add(float64(r.RefusedTemplates))
 	for i := range r.Dead {
 		m.dead.WithLabelValues(r.Dead[i].Reason).Inc()

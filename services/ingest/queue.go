@@ -3,6 +3,9 @@ package main
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // datagram is one datagram within a batch's memory.
@@ -35,35 +38,53 @@ const keepBytes = 4 << 20
 // empty ones is bounded too.
 const itemBytes = 64
 
-// queue carries datagrams from the sockets to the decoder. Putting never waits:
+// budget is memory that queues share.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take reserves n bytes; false says that there is no room.
+func (b *budget) take(n int) bool {
+	if b.used.Add(int64(n)) > b.limit {
+		b.used.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func (b *budget) giveBack(n int) { b.used.Add(-int64(n)) }
+
+// queue carries datagrams from the sockets to one decoder. Putting never waits:
 // what does not fit is the caller's to count. It stamps datagrams as they come,
 // with times that never fall, whatever the clock does.
-//
-// A spool to disk belongs here: behind put, where the queue is full.
 type queue struct {
-	clock func() uint64
-	limit int
+	clock  func() uint64
+	memory *budget
 	// wake holds a token while there is something to take.
 	wake chan struct{}
 
 	mu     sync.Mutex
 	lastNs uint64
 	open   batch
-	// taken counts what the decoder took and has not given back: it is bounded too.
-	taken int
+	// size is what open takes of the memory, taken what the decoder took and has
+	// not given back.
+	size, taken int
 }
 
-func newQueue(limit int, clock func() uint64) *queue {
-	return &queue{clock: clock, limit: limit, wake: make(chan struct{}, 1)}
+func newQueue(memory *budget, clock func() uint64) *queue {
+	return &queue{clock: clock, memory: memory, wake: make(chan struct{}, 1)}
 }
 
 // put copies a datagram into the queue; false says that there is no room.
 func (q *queue) put(from netip.AddrPort, payload []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.size()+len(payload)+itemBytes > q.limit {
+	size := len(payload) + itemBytes
+	if !q.memory.take(size) {
 		return false
 	}
+	q.size += size
 	start := len(q.open.bytes)
 	q.open.bytes = append(q.open.bytes, payload...)
 	q.open.items = append(q.open.items, datagram{from: from, receivedNs: q.now(), start: start, end: len(q.open.bytes)})
@@ -83,14 +104,8 @@ func (q *queue) take(b *batch) (horizonNs uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	*b, q.open = q.open, *b
-	q.taken = len(b.bytes) + len(b.items)*itemBytes
-	return q.now()
-}
-
-// horizon is a time before which nothing is stamped from now on.
-func (q *queue) horizon() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.memory.giveBack(q.taken)
+	q.taken, q.size = q.size, 0
 	return q.now()
 }
 
@@ -100,14 +115,43 @@ func (q *queue) now() uint64 {
 	return q.lastNs
 }
 
-// size is how much of the limit is in use.
-func (q *queue) size() int {
-	return len(q.open.bytes) + len(q.open.items)*itemBytes + q.taken
-}
-
-// length is the number of bytes that wait, for metrics.
-func (q *queue) length() (bytes, datagrams int) {
+// length is the number of datagrams that wait, for metrics.
+func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.size(), len(q.open.items)
+	return len(q.open.items)
+}
+
+// queues are those of all decoders. All datagrams of an exporter go to the same
+// one, whichever socket they came by, and so stay in order.
+type queues struct {
+	each   []*queue
+	memory budget
+}
+
+func newQueues(n int, limit int64, clock func() uint64) *queues {
+	q := &queues{memory: budget{limit: limit}}
+	for range n {
+		q.each = append(q.each, newQueue(&q.memory, clock))
+	}
+	return q
+}
+
+// of is the queue of an exporter.
+func (q *queues) of(exporter netip.Addr) *queue { return q.each[q.index(exporter)] }
+
+func (q *queues) index(exporter netip.Addr) int {
+	if len(q.each) == 1 {
+		return 0
+	}
+	a := exporter.As16()
+	return int(xxhash.Sum64(a[:]) % uint64(len(q.each)))
+}
+
+// length is the memory in use and the number of datagrams that wait.
+func (q *queues) length() (bytes int64, datagrams int) {
+	for _, one := range q.each {
+		datagrams += one.length()
+	}
+	return q.memory.used.Load(), datagrams
 }

@@ -17,7 +17,7 @@ type hands struct{ ns uint64 }
 func (h *hands) read() uint64 { return h.ns }
 
 func TestQueueRefusesWhatDoesNotFit(t *testing.T) {
-	q := newQueue(3*(100+itemBytes), (&hands{ns: 1}).read)
+	q := newQueue(&budget{limit: 3 * (100 + itemBytes)}, (&hands{ns: 1}).read)
 	payload := make([]byte, 100)
 	for i := range 3 {
 		if !q.put(sender, payload) {
@@ -39,7 +39,7 @@ func TestQueueRefusesWhatDoesNotFit(t *testing.T) {
 }
 
 func TestQueueWakesOnce(t *testing.T) {
-	q := newQueue(1<<20, (&hands{ns: 1}).read)
+	q := newQueue(&budget{limit: 1 << 20}, (&hands{ns: 1}).read)
 	q.put(sender, []byte("a"))
 	q.put(sender, []byte("b"))
 	<-q.wake
@@ -56,7 +56,7 @@ func TestQueueWakesOnce(t *testing.T) {
 func TestQueueOrderAndTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := &hands{}
-		q := newQueue(math.MaxInt, h.read)
+		q := newQueue(&budget{limit: math.MaxInt}, h.read)
 		var b batch
 		var put, taken int
 		var last, horizon uint64
@@ -101,7 +101,7 @@ func TestBurstMemoryIsGivenBack(t *testing.T) {
 }
 
 func TestPutDoesNotAllocate(t *testing.T) {
-	q := newQueue(1<<30, (&hands{ns: 1}).read)
+	q := newQueue(&budget{limit: 1 << 30}, (&hands{ns: 1}).read)
 	payload := make([]byte, 1400)
 	var b batch
 	fill := func() {
@@ -119,7 +119,7 @@ func TestPutDoesNotAllocate(t *testing.T) {
 
 func BenchmarkQueue(b *testing.B) {
 	h := &hands{ns: 1}
-	q := newQueue(1<<30, h.read)
+	q := newQueue(&budget{limit: 1 << 30}, h.read)
 	payload := make([]byte, 1400)
 	var taken batch
 	b.SetBytes(int64(len(payload)))

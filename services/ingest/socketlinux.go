@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,21 @@ func tuneSocket(conn *net.UDPConn, want int) (granted int, err error) {
 	return granted, err
 }
 
+// canShare tells that several sockets can share an address.
+const canShare = true
+
+// shareAddress lets the kernel deal what comes to an address out to the sockets
+// that share it, by sender: one sender's datagrams stay in order.
+func shareAddress(_, _ string, raw syscall.RawConn) error {
+	var inner error
+	if err := raw.Control(func(fd uintptr) {
+		inner = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}); err != nil {
+		return err
+	}
+	return os.NewSyscallError("setsockopt SO_REUSEPORT", inner)
+}
+
 // ancillaryBytes is room for the count of drops.
 var ancillaryBytes = unix.CmsgSpace(4)
 
@@ -54,7 +70,8 @@ func kernelDrops(ancillary []byte) (drops uint32, ok bool) {
 // drainSocket reads what the kernel holds already, without waiting for more,
 // even after the read deadline. At most limit bytes are read: a stop must not
 // last as long as somebody goes on sending.
-func drainSocket(conn *net.UDPConn, buffer []byte, limit int, each func(from netip.AddrPort, payload []byte)) error {
+func drainSocket(conn *net.UDPConn, limit int, each func(from netip.AddrPort, payload []byte)) error {
+	buffer := make([]byte, maxDatagram)
 	return control(conn, func(fd int) error {
 		for limit > 0 {
 			n, from, err := unix.Recvfrom(fd, buffer, unix.MSG_DONTWAIT)

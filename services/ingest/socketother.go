@@ -3,8 +3,10 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 )
 
 // Elsewhere than on Linux the kernel tells neither what it granted nor what it
@@ -14,8 +16,39 @@ func tuneSocket(conn *net.UDPConn, want int) (granted int, err error) {
 	return want, conn.SetReadBuffer(want)
 }
 
+// canShare tells that several sockets can share an address.
+const canShare = false
+
+func shareAddress(_, _ string, _ syscall.RawConn) error {
+	return errors.New("several sockets on one address need Linux")
+}
+
 var ancillaryBytes = 0
+
+// receiver reads a socket one datagram at a time.
+type receiver struct {
+	conn    *net.UDPConn
+	payload []byte
+	n       int
+	from    netip.AddrPort
+}
+
+func newReceiver(conn *net.UDPConn) (*receiver, error) {
+	return &receiver{conn: conn, payload: make([]byte, maxDatagram)}, nil
+}
+
+func (r *receiver) receive() (n int, err error) {
+	r.n, r.from, err = r.conn.ReadFromUDPAddrPort(r.payload)
+	if err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+func (r *receiver) datagram(int) (netip.AddrPort, []byte) { return r.from, r.payload[:r.n] }
+
+func (r *receiver) ancillary(int) []byte { return nil }
 
 func kernelDrops([]byte) (drops uint32, ok bool) { return 0, false }
 
-func drainSocket(*net.UDPConn, []byte, int, func(netip.AddrPort, []byte)) error { return nil }
+func drainSocket(*net.UDPConn, int, func(netip.AddrPort, []byte)) error { return nil }

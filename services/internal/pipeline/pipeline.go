@@ -57,6 +57,7 @@ type Observer struct {
 	Update func(*flowv1.Biflow)
 	Event  func(*flowv1.Event)
 	Fact   func(*flowv1.ExporterFact)
+	Dns    func(*flowv1.Dns)
 	Dead   func(*normalize.DeadLetter)
 	Alert  func(*rule.Alert)
 }
@@ -101,15 +102,7 @@ func New(cfg Config, observer Observer) (*Pipeline, error) {
 
 // Datagram takes one datagram in. Times must not fall.
 func (p *Pipeline) Datagram(d normalize.Datagram) {
-	tick := eventtime.TickOf(d.ReceivedNs)
-	if !p.started {
-		p.tick, p.started = tick, true
-	}
-	if tick > p.tick {
-		p.finishTick()
-		p.idleUntil(tick)
-		p.tick = tick
-	}
+	p.reach(eventtime.TickOf(d.ReceivedNs))
 	p.normalize.Datagram(d, &p.result)
 }
 

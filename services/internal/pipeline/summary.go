@@ -53,6 +53,11 @@ func (p *Pipeline) observeIngest() {
 			o.Fact(f)
 		}
 	}
+	for _, m := range r.Dns {
+		if o.Dns != nil {
+			o.Dns(m)
+		}
+	}
 	for i := range r.Dead {
 		s.DeadReasons[r.Dead[i].Reason]++
 		if o.Dead != nil {

@@ -114,10 +114,19 @@ func (f *Feed) take(to [][][]outBatch) {
 	f.open, f.unasked = 0, 0
 }
 
+func (f *Feed) anyOpen() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open > 0
+}
+
 // room tells why no record can be taken, and what to wait for.
-func (s *Source) room() (<-chan struct{}, error) {
+func (s *Source) room() (changed <-chan struct{}, err error) {
 	if s.gone.Load() {
 		return nil, s.ended()
+	}
+	if s.spooler != nil {
+		return nil, nil
 	}
 	full, changed := s.writer.full()
 	// The open tick counts too, but a blocking source must be let to end its tick.
@@ -128,10 +137,8 @@ func (s *Source) room() (<-chan struct{}, error) {
 }
 
 func (s *Source) ended() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.runErr != nil {
-		return s.runErr
+	if err := s.runErr.Load(); err != nil && *err != nil {
+		return *err
 	}
 	return ErrClosed
 }

@@ -90,11 +90,19 @@ func (l *lane) run(ctx context.Context) error {
 		}
 		if err := l.write(ctx, batch); err != nil {
 			if ctx.Err() != nil {
+				l.putBack(batch)
 				return nil
 			}
 			return err
 		}
 	}
+}
+
+// putBack queues a request again that was given up, for whoever asks what is left.
+func (l *lane) putBack(batch []outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = append(batch, l.queue...)
 }
 
 // next takes the messages of one request off the queue.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
@@ -29,6 +31,8 @@ type SourceOptions struct {
 	// Block makes Append and AppendMessage wait while the queue is full, instead
 	// of refusing.
 	Block bool
+	// Spool is where records go that Kafka does not take; then neither happens.
+	Spool SpoolOptions
 }
 
 // Source writes records that come from outside (ingest, flowctl publish) as the
@@ -44,14 +48,19 @@ type Source struct {
 	name  string
 	block bool
 
-	client *client
-	writer *writer
-	m      *metrics
-	clock  clock
+	client  *client
+	writer  *writer
+	m       *metrics
+	log     *slog.Logger
+	clock   clock
+	plan    writerPlan
+	started time.Time
+	spooler *spooler // nil without a spool
 
-	counts []int // partitions per topic
+	topics []string // catalogue names
+	counts []int    // partitions per topic
 	own    *Feed
-	open   atomic.Int64 // bytes in the open tick
+	open   atomic.Int64 // bytes in the open tick, to within askBytes per feed
 	// gone tells that nothing is taken any more: Close was called or Run has ended.
 	gone atomic.Bool
 
@@ -66,8 +75,7 @@ type Source struct {
 	stopped chan struct{}
 	// bye is closed when the last word is queued.
 	bye    chan struct{}
-	byeAt  []int64
-	runErr error
+	runErr atomic.Pointer[error] // why Run has ended
 }
 
 // NewSource makes a source. The name must be new for every start, since its
@@ -88,7 +96,7 @@ func NewSource(cfg Config, name string, topics []string, opts SourceOptions, reg
 		plan.topics = append(plan.topics, writerTopic{name: cfg.Topic(t), partitions: n, only: -1})
 	}
 	s := &Source{cfg: cfg, name: name, block: opts.Block, client: cfg.client(), m: newMetrics(reg, "source"),
-		counts: counts, plain: plain, tick: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
+		log: log, plan: plan, started: time.Now(), topics: topics, counts: counts, plain: plain, tick: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
 	for _, n := range counts {
 		s.seqs = append(s.seqs, make([]int64, n))
 		s.sealed = append(s.sealed, make([][]outBatch, n))
@@ -96,6 +104,13 @@ func NewSource(cfg Config, name string, topics []string, opts SourceOptions, reg
 	s.own = s.Feed()
 	s.writer = newWriter(s.client, plan, int64(cfg.QueueBytes), s.m, log)
 	s.writer.heard = func(a ack) { s.clock.add(a, s.m) }
+	if opts.Spool.Dir != "" {
+		var err error
+		if s.spooler, err = newSpooler(s, opts.Spool, reg, log); err != nil {
+			s.client.close()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
@@ -147,21 +162,29 @@ func (s *Source) EndTick(tick eventtime.Tick) error {
 // seal queues the open tick. Topics of plain messages (dead letters) get no marks:
 // nobody waits for them.
 func (s *Source) seal(tick eventtime.Tick, bye string) {
+	first := s.tick == beforeAll
 	s.tick = tick
 	for _, f := range s.feeds {
 		f.take(s.sealed)
 	}
+	put := s.writer.put
+	if s.spooler != nil && !first { // the announcement waits for nobody
+		if s.spooler.consider(); s.spooler.on {
+			put = s.spooler.put
+			defer s.spooler.flush()
+		}
+	}
 	for t := range s.sealed {
 		for p, batches := range s.sealed[t] {
-			s.queue(t, p, tick, bye, batches)
+			s.queue(t, p, tick, bye, batches, put)
 			clear(batches)
 			s.sealed[t][p] = batches[:0]
 		}
 	}
 }
 
-// queue numbers what was said to one partition and hands it to its lane.
-func (s *Source) queue(t, p int, tick eventtime.Tick, bye string, batches []outBatch) {
+// queue numbers what was said to one partition and hands it on.
+func (s *Source) queue(t, p int, tick eventtime.Tick, bye string, batches []outBatch, put func(t, p int, m outgoing)) {
 	if s.plain[t] {
 		bye = ""
 	}
@@ -173,28 +196,31 @@ func (s *Source) queue(t, p int, tick eventtime.Tick, bye string, batches []outB
 			m.bye = bye
 		}
 		s.seqs[t][p] += int64(b.count)
-		s.writer.put(t, p, m)
+		put(t, p, m)
 	}
 	if len(batches) == 0 && !s.plain[t] {
 		m := mark(s.seqs[t][p], tick)
 		m.bye = bye
-		s.writer.put(t, p, m)
+		put(t, p, m)
 	}
 }
 
 // Close says goodbye on every partition (ByeStop or ByeEndOfInput), with what the
 // open tick holds, and waits until Kafka has everything or the context ends. Run
-// returns then.
+// returns then. With a spool, what Kafka has not got when Run ends is kept there.
 func (s *Source) Close(ctx context.Context, bye string) error {
 	if err := s.sayBye(bye); err != nil {
 		return err
 	}
 	select {
-	case <-ctx.Done():
-		return fmt.Errorf("cannot say goodbye to Kafka: %w", ctx.Err())
 	case <-s.stopped:
-		return s.runErr
+	case <-ctx.Done():
+		if s.spooler == nil {
+			return fmt.Errorf("cannot say goodbye to Kafka: %w", ctx.Err())
+		}
+		<-s.stopped // Run's context ends with ours: it has only to spool
 	}
+	return *s.runErr.Load()
 }
 
 func (s *Source) sayBye(bye string) error {
@@ -206,22 +232,25 @@ func (s *Source) sayBye(bye string) error {
 	s.closed = true
 	s.gone.Store(true)
 	tick := s.tick
-	if s.open.Load() > 0 || tick == beforeAll {
+	if s.anyOpen() || tick == beforeAll {
 		tick = max(tick+1, 1)
 	}
 	s.seal(tick, bye)
-	s.byeAt = s.writer.positions()
 	close(s.bye)
 	return nil
+}
+
+// anyOpen tells whether anything was appended since the last tick.
+func (s *Source) anyOpen() bool {
+	return slices.ContainsFunc(s.feeds, (*Feed).anyOpen)
 }
 
 // Run writes what is queued until Close has been said and written, or the context
 // ends. It first waits for the topics to be there with the right partitions.
 func (s *Source) Run(ctx context.Context) (err error) {
 	defer func() {
-		s.mu.Lock()
-		s.runErr = err
-		s.mu.Unlock()
+		err = errors.Join(err, s.keepRest())
+		s.runErr.Store(&err)
 		s.gone.Store(true)
 		close(s.stopped)
 		s.client.close()
@@ -232,23 +261,54 @@ func (s *Source) Run(ctx context.Context) (err error) {
 		}
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		select {
-		case <-ctx.Done():
-		case <-s.bye:
-			if s.writer.reached(ctx, s.byeAt) == nil {
-				cancel()
-			}
+	group.Go(func() error { return s.writer.run(ctx) })
+	if s.spooler != nil {
+		group.Go(func() error { return s.spooler.run(ctx) })
+	}
+	group.Go(func() error {
+		defer cancel()
+		return s.lastWord(ctx)
+	})
+	return group.Wait()
+}
+
+// lastWord returns when Close was said and Kafka has everything, or the context
+// has ended.
+func (s *Source) lastWord(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.bye:
+	}
+	if s.spooler != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = s.spooler.whileAnswering(ctx)
+		defer cancel()
+		if s.spooler.empty(ctx) != nil {
+			return nil
 		}
-	}()
-	err = s.writer.run(ctx)
-	cancel()
-	<-done
-	return err
+	}
+	_ = s.writer.reached(ctx, s.writer.positions()) // else the context has ended
+	return nil
+}
+
+// keepRest spools what has not been written when nobody writes any more.
+func (s *Source) keepRest() error {
+	if s.spooler == nil {
+		return nil
+	}
+	defer s.spooler.spool.Close()
+	bytes, err := s.spooler.keep()
+	if err != nil {
+		return err
+	}
+	if bytes > 0 {
+		s.log.Warn("Kafka has not taken everything: the rest waits in the spool for the next start", "bytes", bytes)
+	}
+	return nil
 }
 
 func (s *Source) check(ctx context.Context) error {
@@ -256,7 +316,14 @@ func (s *Source) check(ctx context.Context) error {
 	for _, lanes := range s.writer.lanes {
 		names = append(names, lanes[0].topic)
 	}
-	return awaitTopics(ctx, s.client, &s.cfg, names)
+	for {
+		err := awaitTopics(ctx, s.client, &s.cfg, names)
+		var wrong *PartitionError
+		if err == nil || s.spooler == nil || ctx.Err() != nil || errors.As(err, &wrong) {
+			return err
+		}
+		s.log.Warn("cannot reach Kafka, still trying", "error", err)
+	}
 }
 
 // ClockOffset is the broker's clock minus ours, by its answers of the last

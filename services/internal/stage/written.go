@@ -1,0 +1,42 @@
+package stage
+
+import (
+	"context"
+	"time"
+)
+
+// Written returns once Kafka (or the spool) has everything that was appended
+// before the call, so that its origin may be forgotten. It waits for the open tick
+// to be ended, which is for others to do.
+func (s *Source) Written(ctx context.Context) error {
+	if err := s.sealedSince(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	at := s.writer.positions()
+	s.mu.Unlock()
+	return s.writer.reached(ctx, at)
+}
+
+// sealedSince waits until the tick that is open at the call has been ended.
+func (s *Source) sealedSince(ctx context.Context) error {
+	check := time.NewTicker(20 * time.Millisecond)
+	defer check.Stop()
+	open := s.lastTick()
+	for s.lastTick() == open {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.stopped:
+			return s.ended()
+		case <-check.C:
+		}
+	}
+	return nil
+}
+
+func (s *Source) lastTick() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.tick)
+}
