@@ -202,6 +202,7 @@ func (p *publisher) finish(ctx context.Context, readErr error) error {
 	if !p.started {
 		return errors.Join(readErr, errors.New("there is nothing to publish"))
 	}
+	p.normalizer.End(&p.result)
 	if err := p.endTick(); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,8 +27,8 @@ const shared = "../../../shared/data"
 
 // expected is a line of EXPECTED.tsv.
 type expected struct {
-	file                                            string
-	datagrams, dataRecords, options, bytes, packets uint64
+	file                                                          string
+	datagrams, dataRecords, options, missing, bad, bytes, packets uint64
 }
 
 func sharedCaptures(t *testing.T) []expected {
@@ -48,7 +49,7 @@ func sharedCaptures(t *testing.T) []expected {
 				t.Fatal(err)
 			}
 		}
-		list = append(list, expected{cols[0], n[1], n[2], n[3], n[6], n[7]})
+		list = append(list, expected{cols[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]})
 	}
 	return list
 }
@@ -81,6 +82,16 @@ func TestRunSharedCaptures(t *testing.T) {
 			}
 			if r := s.Records; r.Flow+r.Event+r.FlowAndEvent+r.Dead != s.DataRecords {
 				t.Errorf("%+v do not add up to %d", r, s.DataRecords)
+			}
+			dead := maps.Clone(s.DeadReasons)
+			missing := dead["template_missing"]
+			delete(dead, "template_missing")
+			var bad uint64
+			for _, n := range dead {
+				bad += n
+			}
+			if missing != want.missing || bad != want.bad {
+				t.Errorf("dead letters %v, want %d sets without a template and %d bad datagrams", s.DeadReasons, want.missing, want.bad)
 			}
 			checkSums(t, want, s)
 		})

@@ -112,6 +112,7 @@ func (p *Pipeline) End() {
 	if !p.started {
 		return
 	}
+	p.normalize.End(&p.result)
 	p.finishTick()
 	end := p.tick + 1
 	p.idleUntil(end)
