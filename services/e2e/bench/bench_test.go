@@ -32,7 +32,7 @@ func TestMedianOfRounds(t *testing.T) {
 	}
 	want := `{"system":"flowctl run --emit none","input":"x","records":1000,"cpu_seconds":3,"user_seconds":2,"system_seconds":1,"ns_per_record":3000000,"peak_rss_bytes":20,"cpu_seconds_min":2,"cpu_seconds_max":4,"rounds":3}
 {"system":"nfcapd + nfdump -B","input":"x","records":1000,"cpu_seconds":4,"user_seconds":3,"system_seconds":1,"ns_per_record":4000000,"peak_rss_bytes":25,"cpu_seconds_min":3,"cpu_seconds_max":5,"rounds":3}
-{"ratio":"flowctl run / (nfcapd + nfdump -B)","input":"x","cpu":0.75,"rss":0.8}
+{"ratio":"flowctl run --emit none / (nfcapd + nfdump -B)","input":"x","cpu":0.75,"rss":0.8}
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want, +got)\n%s", diff)

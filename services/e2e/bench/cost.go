@@ -16,6 +16,7 @@ const (
 	lineNfcapd = "nfcapd"
 	lineNfdump = "nfdump -B"
 	lineBoth   = "nfcapd + nfdump -B"
+	lineFloor  = "one protobuf decode + encode"
 )
 
 // cost is what a process used from its start to its end.
@@ -74,21 +75,33 @@ type ratio struct {
 	RSS   float64 `json:"rss"`
 }
 
-// print writes a line per system, and how we stand to nfdump.
+// print writes a line per system, and how we stand to others.
 func (t *table) print(w io.Writer, in *input) error {
 	for _, name := range t.names {
 		if err := write(w, t.line(name, in)); err != nil {
 			return err
 		}
 	}
-	if len(t.costs[lineRun]) == 0 || len(t.costs[lineBoth]) == 0 {
+	for _, r := range []struct{ us, them string }{
+		{lineRun, lineBoth}, {"dedup", lineFloor}, {"stitch", lineFloor},
+	} {
+		if err := t.compare(w, in, r.us, r.them); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare writes how a system stands to another, where both were measured.
+func (t *table) compare(w io.Writer, in *input, us, them string) error {
+	if len(t.costs[us]) == 0 || len(t.costs[them]) == 0 {
 		return nil
 	}
-	us, them := t.line(lineRun, in), t.line(lineBoth, in)
+	a, b := t.line(us, in), t.line(them, in)
 	return write(w, ratio{
-		Ratio: "flowctl run / (nfcapd + nfdump -B)", Input: in.name,
-		CPU: per(us.CPUSeconds, them.CPUSeconds),
-		RSS: per(float64(us.PeakRSSBytes), float64(them.PeakRSSBytes)),
+		Ratio: us + " / (" + them + ")", Input: in.name,
+		CPU: per(a.CPUSeconds, b.CPUSeconds),
+		RSS: per(float64(a.PeakRSSBytes), float64(b.PeakRSSBytes)),
 	})
 }
 

@@ -32,11 +32,12 @@ const (
 	systemRun    = "run"
 	systemNfdump = "nfdump"
 	systemIngest = "ingest"
+	systemFloor  = "floor"
 )
 
 var (
 	stages  = []string{"dedup", "stitch", "detect", "sink"}
-	systems = slices.Concat([]string{systemRun, systemNfdump}, stages, []string{systemIngest})
+	systems = slices.Concat([]string{systemRun, systemNfdump}, stages, []string{systemIngest, systemFloor})
 )
 
 // options are the flags.

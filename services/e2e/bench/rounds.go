@@ -88,5 +88,12 @@ func (b *bench) round(ctx context.Context, in *input, t *table) error {
 			return err
 		}
 	}
+	if b.chosen(systemFloor) {
+		c, err := floor(in.path)
+		if err != nil {
+			return err
+		}
+		t.add(lineFloor, c)
+	}
 	return b.services(ctx, in, t)
 }
