@@ -191,7 +191,7 @@ func newSender(t *testing.T, addr, to string) *sender {
 	}
 	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(addr)}, target)
 	if err != nil {
-		t.Skipf("this system has no address %s: %v", addr, err)
+		testkit.Missing(t, "the address %s: %v", addr, err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	return &sender{addr: netip.MustParseAddr(addr), conn: conn, normalizer: normalize.New(normalize.Default())}

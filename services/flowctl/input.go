@@ -22,6 +22,8 @@ type input struct {
 	ports  []uint16
 	quiet  bool
 	stderr io.Writer
+	// stdin is what "-" reads; nil is the process's standard input.
+	stdin io.Reader
 }
 
 func (in *input) addFlags(c *cobra.Command) {
@@ -31,7 +33,7 @@ func (in *input) addFlags(c *cobra.Command) {
 
 // open opens the captures.
 func (in *input) open() (*capture.Reader, error) {
-	return capture.Open(in.files, capture.Options{Ports: in.ports})
+	return capture.Open(in.files, capture.Options{Ports: in.ports, Stdin: in.stdin})
 }
 
 // each hands every datagram to take, in order of time, and closes the reader. An

@@ -63,7 +63,13 @@ func (r *runner) openAll() (*logs, *capture.Reader, error) {
 	l := &logs{vpc: vpc.New(cfg), zeek: zeek.New(zeek.Default())}
 	var captures []string
 	for _, path := range r.files {
-		isCapture, err := l.add(cfg, path)
+		var isCapture []string
+		var err error
+		if path == "-" {
+			isCapture, r.stdin, err = l.addStdin(cfg)
+		} else {
+			isCapture, err = l.add(cfg, path)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -77,9 +83,6 @@ func (r *runner) openAll() (*logs, *capture.Reader, error) {
 
 // add takes in a log, or the logs of a folder, and returns what is a capture.
 func (l *logs) add(cfg vpc.Config, path string) (captures []string, err error) {
-	if path == "-" {
-		return l.addStdin(cfg)
-	}
 	st, err := os.Stat(path)
 	if err != nil || !st.IsDir() {
 		if k, err := l.addFile(cfg, path); err == nil && (k == kindVPC || k == kindZeek) {
@@ -123,13 +126,11 @@ const headBytes = 64 << 10
 
 // kindOf looks at the beginning of a file, decompressed.
 func kindOf(cfg vpc.Config, head []byte) kind {
-	if len(head) >= 4 {
-		switch string(head[:4]) {
-		case "\xd4\xc3\xb2\xa1", "\xa1\xb2\xc3\xd4", "\x4d\x3c\xb2\xa1", "\xa1\xb2\x3c\x4d", "\x0a\x0d\x0d\x0a":
-			return kindCapture
-		case "PAR1":
-			return kindVPC
-		}
+	switch {
+	case capture.Recognize(head):
+		return kindCapture
+	case files.FormOf(head) == files.Parquet:
+		return kindVPC
 	}
 	if at := bytes.LastIndexByte(head, '\n'); at >= 0 && len(head) == headBytes {
 		head = head[:at+1] // a line cut short is none
@@ -166,12 +167,12 @@ func (l *logs) addFile(cfg vpc.Config, path string) (kind, error) {
 	return k, nil
 }
 
-// addStdin reads a log from standard input. A capture is handed on, with what
-// has been looked at before it.
-func (l *logs) addStdin(cfg vpc.Config) (captures []string, err error) {
+// addStdin reads a log from standard input. A capture is handed on as rest, with
+// what has been looked at before it.
+func (l *logs) addStdin(cfg vpc.Config) (captures []string, rest io.Reader, err error) {
 	in := os.Stdin
 	if st, err := in.Stat(); err != nil || st.Mode()&os.ModeCharDevice != 0 {
-		return []string{"-"}, nil
+		return []string{"-"}, in, nil
 	}
 	head := make([]byte, headBytes)
 	n, err := io.ReadFull(in, head[:4])
@@ -181,7 +182,7 @@ func (l *logs) addStdin(cfg vpc.Config) (captures []string, err error) {
 		n += more
 	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, fmt.Errorf("cannot read standard input: %w", err)
+		return nil, nil, fmt.Errorf("cannot read standard input: %w", err)
 	}
 	head = head[:n]
 	plain, _ := files.Head(bytes.NewReader(head), headBytes) // of a compressed stream, as much as there is
@@ -192,18 +193,9 @@ func (l *logs) addStdin(cfg vpc.Config) (captures []string, err error) {
 		if err := files.Stream(all, l.taker(k)); err != nil {
 			l.failed = append(l.failed, fmt.Errorf("standard input breaks off: %w", err))
 		}
-		return nil, nil
+		return nil, nil, nil
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("cannot read standard input: %w", err)
-	}
-	os.Stdin = r
-	go func() { // ends with the input, or when nobody reads on
-		_, err := io.Copy(w, all)
-		_ = errors.Join(err, w.Close())
-	}()
-	return []string{"-"}, nil
+	return []string{"-"}, all, nil
 }
 
 func (l *logs) begin() {
@@ -236,9 +228,6 @@ func (l *logs) taker(k kind) func([]byte) error {
 			last = ns
 		}
 		e.ns, e.line = last, bytes.Clone(line)
-		if ok {
-			e.ns = ns
-		}
 		l.entries = append(l.entries, e)
 		return nil
 	}

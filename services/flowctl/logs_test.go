@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 // vpcLog is two conversations: one answered, which both interfaces report, and
@@ -157,10 +159,7 @@ func TestRunShared(t *testing.T) {
 		"v2_default.log":       {Flow: 5, Event: 2},
 		"v3_custom_header.log": {Flow: 1, Event: 2},
 	} {
-		path := filepath.Join(shared, "vpc", file)
-		if _, err := os.Stat(path); err != nil {
-			t.Skipf("the shared data is not there: %v", err)
-		}
+		path := testkit.Data(t, filepath.Join("vpc", file))
 		summary := filepath.Join(t.TempDir(), "s.json")
 		runLogs(t, "--emit", "none", "--summary", summary, path)
 		if got := readSummary(t, summary); got.Records != want || got.DataRecords != want.Flow+want.Event {
@@ -183,10 +182,7 @@ func TestRunDNS(t *testing.T) {
 	if n := strings.Count(tsv, "\n"); n != 5 {
 		t.Errorf("got %d lines:\n%s", n, tsv)
 	}
-	capture := filepath.Join(shared, "captures", "v5.pcap")
-	if _, err := os.Stat(capture); err != nil {
-		t.Skipf("the shared data is not there: %v", err)
-	}
+	capture := testkit.Data(t, "captures/v5.pcap")
 	alone, _ := runLogs(t, capture)
 	both, _ := runLogs(t, json, capture)
 	if d := cmp.Diff(both, alone); d != "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/flowledger/flowledger/services/internal/capture"
 	"github.com/flowledger/flowledger/services/internal/dispatch"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/pipeline"
 	"github.com/flowledger/flowledger/services/internal/stage"
 )
 
@@ -177,7 +178,7 @@ func (p *publisher) take(d *capture.Datagram) error {
 		}
 		p.tick = tick
 	}
-	p.normalizer.Datagram(asIngest(d), &p.result)
+	p.normalizer.Datagram(pipeline.AsReceived(d), &p.result)
 	return nil
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/flowledger/flowledger/services/ingest/normalize"
 	"github.com/flowledger/flowledger/services/internal/capture"
 	"github.com/flowledger/flowledger/services/internal/conf"
 	"github.com/flowledger/flowledger/services/internal/pipeline"
@@ -113,7 +112,7 @@ func (r *runner) run(ctx context.Context, stdout io.Writer) error {
 	}
 	st, readErr := r.each(ctx, captures, func(d *capture.Datagram) error {
 		logs.until(d.Time, p)
-		p.Datagram(asIngest(d))
+		p.Datagram(pipeline.AsReceived(d))
 		return out.err
 	})
 	logs.until(math.MaxUint64, p)
@@ -129,11 +128,6 @@ func (r *runner) run(ctx context.Context, stdout io.Writer) error {
 	}
 	sum := newSummary(p.Summary(), time.Since(start), cpuTime()-cpu)
 	return errors.Join(r.report(&sum, st, logs), readErr, logs.err())
-}
-
-// asIngest is a datagram as ingest takes it.
-func asIngest(d *capture.Datagram) normalize.Datagram {
-	return normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload}
 }
 
 func (r *runner) report(sum *summary, st capture.Stats, logs *logs) error {

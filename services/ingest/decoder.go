@@ -143,9 +143,14 @@ func (d *decoder) decode(item *datagram) {
 
 // hand gives the records decoded so far to the source, under the open tick.
 func (d *decoder) hand() error {
-	d.metrics.count(&d.result)
-	err := dispatch.Send(&d.result, d.feed)
-	d.result.Reset()
+	return hand(&d.result, d.metrics, d.feed)
+}
+
+// hand counts records and gives them to the source; the result is empty after it.
+func hand(r *normalize.Result, m *metrics, to dispatch.Sink) error {
+	m.count(r)
+	err := dispatch.Send(r, to)
+	r.Reset()
 	if err != nil {
 		return fmt.Errorf("cannot hand records over: %w", err)
 	}

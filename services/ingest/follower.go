@@ -11,6 +11,7 @@ import (
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/run"
 	"github.com/flowledger/flowledger/services/internal/stage"
 )
 
@@ -73,7 +74,7 @@ func (f *follower) follow(ctx context.Context, partition int) {
 		if err != nil && ctx.Err() == nil {
 			f.failures.Inc()
 			f.log.Debug("cannot follow the topic of exporters, still trying", "partition", partition, "error", err)
-			pause(ctx, followPause)
+			_ = run.Pause(ctx, followPause) // the loop asks the context
 		}
 	}
 }
@@ -103,13 +104,4 @@ func (f *follower) tell(ctx context.Context, m *stage.Message) error {
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 // TestReceiver: datagrams of any size and either family come out as they were
@@ -50,7 +52,7 @@ func socketPair(t testing.TB, addr string) (in, out *net.UDPConn) {
 	t.Helper()
 	in, err := openSocket(addr, false)
 	if err != nil {
-		t.Skipf("this system has no %s: %v", addr, err)
+		testkit.Missing(t, "the address %s: %v", addr, err)
 	}
 	t.Cleanup(func() { in.Close() })
 	if _, err := tuneSocket(in, 4<<20); err != nil {
@@ -128,7 +130,7 @@ func BenchmarkReception(b *testing.B) {
 // way they came, one exporter's datagrams end up in one queue, in order.
 func TestSocketsShareAnAddress(t *testing.T) {
 	if !canShare {
-		t.Skip("needs SO_REUSEPORT")
+		testkit.Missing(t, "SO_REUSEPORT")
 	}
 	b := startBroker(t)
 	cfg := testConfig(t, b)

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // backoff is how long to wait between tries: the first pause, doubled each time,
 // up to the longest.
@@ -15,15 +12,3 @@ func (b backoff) after(try int) time.Duration {
 
 // defaultBackoff tries soon, and never rests for long.
 var defaultBackoff = backoff{first: 100 * time.Millisecond, longest: 10 * time.Second}
-
-// sleep waits, but no longer than ctx lives.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/flowledger/flowledger/services/internal/embedded"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/run"
 	"github.com/flowledger/flowledger/services/internal/stage"
 	"github.com/flowledger/flowledger/services/sink/rows"
 )
@@ -92,7 +93,7 @@ func caughtUp(t *testing.T, cfg stage.Config, l *ledger) {
 				if at != nil && at.Next >= end {
 					break
 				}
-				if sleep(ctx, 20*time.Millisecond) != nil {
+				if run.Pause(ctx, 20*time.Millisecond) != nil {
 					t.Fatalf("%s/%d is written up to %v, not %d", topic, p, at, end)
 				}
 			}

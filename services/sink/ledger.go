@@ -12,6 +12,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	chproto "github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 
+	"github.com/flowledger/flowledger/services/internal/run"
 	"github.com/flowledger/flowledger/services/sink/rows"
 	"github.com/flowledger/flowledger/services/sink/schema"
 )
@@ -41,7 +42,7 @@ func (l *ledger) insert(ctx context.Context, token string, b rows.Block) error {
 		l.metrics.failures.WithLabelValues(b.Table, failure(err)).Inc()
 		pause := l.backoff.after(try)
 		l.log.Warn("insert failed, trying again", "table", b.Table, "rows", b.Rows, "token", token, "try", try+1, "pause", pause.String(), "error", err)
-		if err := sleep(ctx, pause); err != nil {
+		if err := run.Pause(ctx, pause); err != nil {
 			return err
 		}
 	}

@@ -48,7 +48,7 @@ func await(ctx context.Context, cfg schema.Config, log *slog.Logger, waiting fun
 		waiting(err)
 		pause := defaultBackoff.after(try)
 		log.Warn("the ledger is not ready, trying again", "try", try+1, "pause", pause.String(), "error", err)
-		if err := sleep(ctx, pause); err != nil {
+		if err := run.Pause(ctx, pause); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"errors"
-	"io"
 	"syscall"
 	"time"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/ingest/normalize"
-	"github.com/flowledger/flowledger/services/internal/capture"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/pipeline"
 )
 
 // floorBatch is the number of flows encoded and decoded together.
@@ -44,7 +42,8 @@ func floorBatches(path string) (batches [][]byte, err error) {
 	var out normalize.Result
 	var batch []byte
 	held := 0
-	take := func() {
+	err = pipeline.ReadCapture(path, func(d normalize.Datagram) {
+		n.Datagram(d, &out)
 		for _, f := range out.Flows {
 			batch = flow.AppendDelimited(batch, f)
 			if held++; held == floorBatch {
@@ -52,23 +51,8 @@ func floorBatches(path string) (batches [][]byte, err error) {
 			}
 		}
 		out.Reset()
-	}
-	r, err := capture.Open([]string{path}, capture.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	for {
-		d, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return append(batches, batch), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		n.Datagram(normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload}, &out)
-		take()
-	}
+	})
+	return append(batches, batch), err
 }
 
 // ownCPU is the CPU time that this process has used.

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 	"time"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/detect/rule"
-	"github.com/flowledger/flowledger/services/ingest/normalize"
-	"github.com/flowledger/flowledger/services/internal/capture"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/pipeline"
 )
@@ -39,23 +35,12 @@ func offline(path string) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := capture.Open([]string{path}, capture.Options{})
-	if err != nil {
+	if err := pipeline.ReadCapture(path, p.Datagram); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	for {
-		d, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			p.End()
-			l.datagrams = int(p.Summary().Datagrams)
-			return l, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		p.Datagram(normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload})
-	}
+	p.End()
+	l.datagrams = int(p.Summary().Datagrams)
+	return l, nil
 }
 
 // biflowLine has everything that two ledgers must agree on.

@@ -1,9 +1,7 @@
 package prepare
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"testing"
 	"time"
@@ -12,8 +10,6 @@ import (
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/dedup/merge"
-	"github.com/flowledger/flowledger/services/ingest/normalize"
-	"github.com/flowledger/flowledger/services/internal/capture"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/pipeline"
 	"github.com/flowledger/flowledger/services/internal/simulate"
@@ -187,20 +183,8 @@ func captured(t *testing.T, path string) (last []*flowv1.Biflow) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := capture.Open([]string{path}, capture.Options{})
-	if err != nil {
+	if err := pipeline.ReadCapture(path, p.Datagram); err != nil {
 		t.Fatal(err)
-	}
-	defer r.Close()
-	for {
-		d, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Datagram(normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload})
 	}
 	p.End()
 	return last

@@ -70,12 +70,7 @@ func (b *Bucket) Poll(ctx context.Context) ([]File, error) {
 	if err := b.folder(ctx, b.prefix, 0, &found); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(found, func(x, y File) int {
-		if c := x.Modified.Compare(y.Modified); c != 0 {
-			return c
-		}
-		return strings.Compare(x.Name, y.Name)
-	})
+	slices.SortFunc(found, oldestFirst)
 	return found, nil
 }
 

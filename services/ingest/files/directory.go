@@ -93,12 +93,7 @@ func (d *Directory) Poll(context.Context) ([]File, error) {
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b File) int {
-		if c := a.Modified.Compare(b.Modified); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
+	slices.SortFunc(found, oldestFirst)
 	return found, err
 }
 

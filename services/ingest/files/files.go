@@ -12,13 +12,17 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
+
+	"github.com/flowledger/flowledger/services/internal/run"
 )
 
 // File is a log file that has not been read, or not to its end.
@@ -96,6 +100,11 @@ type Watcher struct {
 	Metrics  Metrics
 }
 
+// oldestFirst is the order in which files are read.
+func oldestFirst(a, b File) int {
+	return cmp.Or(a.Modified.Compare(b.Modified), strings.Compare(a.Name, b.Name))
+}
+
 // ErrStop says that no further file is to be read.
 var ErrStop = errors.New("no more files are read")
 
@@ -127,19 +136,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 			moved = moved || read
 		}
 		if !moved {
-			pause(ctx, w.Interval)
+			_ = run.Pause(ctx, w.Interval) // the loop asks the context
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // handlerError is an error of the handler, which stops everything.

@@ -161,6 +161,7 @@ const (
 	ieFlowInterval           element = 396
 	ieFlowSpacing            element = 397
 	ieHTTPHost               element = 460
+	ieHTTPTarget             element = 461
 	ieBGPCommunity           element = 483
 	// Lists of BGP communities (RFC 8549).
 	ieBGPSourceCommunities      element = 484
@@ -169,7 +170,6 @@ const (
 	ieBGPDestinationExtended    element = 488
 	ieBGPSourceLarge            element = 490
 	ieBGPDestinationLarge       element = 491
-	ieHTTPTarget                element = 461
 	ieCiscoIngressACL           element = 33000 // v9: ACL, ACE and extended ACE, 4 bytes each
 	ieCiscoEgressACL            element = 33001
 	ieCiscoExtEvent             element = 33002

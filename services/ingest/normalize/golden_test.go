@@ -7,16 +7,16 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,20 +33,7 @@ func TestCapturesGolden(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(path), ".pcap")
 		t.Run(name, func(t *testing.T) {
 			out := normalized(Default(), datagrams(t, path))
-			got := renderResult(out)
-			golden := filepath.Join("testdata", "golden", name+".jsonl")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatalf("%v (go test -update writes it)", err)
-			}
-			if d := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(string(want), "\n")); d != "" {
-				t.Errorf("(-got, +want)\n%s", d)
-			}
+			testkit.Golden(t, filepath.Join("testdata", "golden", name+".jsonl"), renderResult(out), *update)
 		})
 	}
 }

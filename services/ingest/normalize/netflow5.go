@@ -60,7 +60,6 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 	records := b[v5Header:]
 	if fit := len(records) / v5Record; count > fit {
 		m.fail("bad_count")
-		m.uncounted = true
 		count = fit
 	}
 	for ; count > 0; count-- {

@@ -123,7 +123,6 @@ func (n *Normalizer) netflow8(m *message, b []byte, out *Result) {
 	records, size := b[v8Header:], a.template.plan.min
 	if fit := len(records) / size; count > fit {
 		m.fail("bad_count")
-		m.uncounted = true
 		count = fit
 	}
 	for ; count > 0; count-- {

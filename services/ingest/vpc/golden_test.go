@@ -6,19 +6,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowledger/flowledger/services/ingest/normalize"
 	"github.com/flowledger/flowledger/services/internal/jsonline"
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// shared is the data that came out of real exporters, beside the project.
-const shared = "../../../../shared/data/vpc"
 
 // TestSharedGolden holds every field of AWS's own example logs.
 func TestSharedGolden(t *testing.T) {
@@ -30,9 +27,9 @@ func TestSharedGolden(t *testing.T) {
 		{"v3_custom_header.log", Statistics{Lines: 4, Headers: 1, Flows: 1, NoData: 1, SkipData: 1}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			b, err := os.ReadFile(filepath.Join(shared, c.file))
+			b, err := os.ReadFile(testkit.Data(t, filepath.Join("vpc", c.file)))
 			if err != nil {
-				t.Skipf("the shared data is not there: %v", err)
+				t.Fatal(err)
 			}
 			compare(t, c.file, b, c.want)
 		})
@@ -72,20 +69,7 @@ func compare(t *testing.T, file string, log []byte, want Statistics) {
 	if d := cmp.Diff(p.Statistics(), want); d != "" {
 		t.Errorf("(-got, +want)\n%s", d)
 	}
-	got := render(&out)
-	golden := filepath.Join("testdata", "golden", file+".jsonl")
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatalf("%v (go test -update writes it)", err)
-	}
-	if d := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(string(b), "\n")); d != "" {
-		t.Errorf("(-got, +want)\n%s", d)
-	}
+	testkit.Golden(t, filepath.Join("testdata", "golden", file+".jsonl"), render(&out), *update)
 }
 
 // render writes a result as JSON lines.

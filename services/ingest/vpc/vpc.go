@@ -156,12 +156,11 @@ func (p *Parser) Line(line []byte, receivedNs uint64, out *normalize.Result) Kin
 		p.stats.Headers++
 		return Header
 	}
-	out.DataRecords++
 	r := &p.record
 	if reason := r.read(text, p.at.format, p.texts); reason != "" {
-		out.DataRecords--
 		return p.bury(reason, line, receivedNs, out)
 	}
+	out.DataRecords++
 	if receivedNs == 0 {
 		receivedNs = r.endNs
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/flowledger/flowledger/services/ingest/normalize"
 	"github.com/flowledger/flowledger/services/internal/jsonline"
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -41,20 +42,7 @@ func TestGolden(t *testing.T) {
 			if d := cmp.Diff(p.Statistics(), c.want); d != "" {
 				t.Errorf("(-got, +want)\n%s", d)
 			}
-			got := render(&out)
-			golden := filepath.Join("testdata", "golden", c.file+".jsonl")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatalf("%v (go test -update writes it)", err)
-			}
-			if d := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(string(want), "\n")); d != "" {
-				t.Errorf("(-got, +want)\n%s", d)
-			}
+			testkit.Golden(t, filepath.Join("testdata", "golden", c.file+".jsonl"), render(&out), *update)
 		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 )
 
 // Datagram is one UDP datagram of a capture.
@@ -36,6 +37,8 @@ type Options struct {
 	// Ports, if any, takes all datagrams to these UDP ports and no others.
 	// Without it, whatever looks like NetFlow, IPFIX or sFlow is taken, on any port.
 	Ports []uint16
+	// Stdin is what "-" reads; nil is the process's standard input.
+	Stdin io.Reader
 }
 
 // Stats counts the packets of a capture. Packets is the sum of Datagrams,
@@ -77,9 +80,12 @@ type Reader struct {
 // Open opens captures; "-" is standard input. Each must begin as a pcap or
 // pcapng file, plain or compressed. Close the reader when done.
 func Open(paths []string, opt Options) (*Reader, error) {
+	if opt.Stdin == nil {
+		opt.Stdin = os.Stdin
+	}
 	r := &Reader{opt: opt}
 	for i, path := range paths {
-		f, err := openFile(path, i)
+		f, err := openFile(path, i, opt.Stdin)
 		if err != nil {
 			r.Close()
 			return nil, err

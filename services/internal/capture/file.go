@@ -59,21 +59,24 @@ func (c *counter) Read(p []byte) (int, error) {
 // readBuffer is the size of the buffers before and after decompression.
 const readBuffer = 256 << 10
 
-func openFile(path string, index int) (*file, error) {
+// openFile opens a capture; stdin is what "-" reads.
+func openFile(path string, index int, stdin io.Reader) (*file, error) {
 	f := &file{path: path, index: index, size: -1}
-	in := os.Stdin
+	in := stdin
 	if path != "-" {
-		var err error
-		if in, err = os.Open(path); err != nil {
+		stored, err := os.Open(path)
+		if err != nil {
 			return nil, fmt.Errorf("cannot open the capture: %w", err)
 		}
-		f.closers = append(f.closers, in)
+		f.closers, in = append(f.closers, stored), stored
 	}
-	if st, err := in.Stat(); err == nil && st.Mode().IsRegular() {
-		f.size = st.Size()
-	} else if err == nil && st.IsDir() {
-		f.close()
-		return nil, fmt.Errorf("cannot read %s: it is a folder; name the captures in it, as in %s/*.pcap", path, path)
+	if stored, ok := in.(*os.File); ok {
+		if st, err := stored.Stat(); err == nil && st.Mode().IsRegular() {
+			f.size = st.Size()
+		} else if err == nil && st.IsDir() {
+			f.close()
+			return nil, fmt.Errorf("cannot read %s: it is a folder; name the captures in it, as in %s/*.pcap", path, path)
+		}
 	}
 	if err := f.start(in); err != nil {
 		f.close()
@@ -97,14 +100,36 @@ func (f *file) start(in io.Reader) error {
 	if magic, err = f.buf.Peek(4); len(magic) < 4 {
 		return fmt.Errorf("cannot read %s: it holds %d bytes only (%v); a capture begins with a pcap or pcapng header", f.name(), len(magic), err)
 	}
-	switch binary.LittleEndian.Uint32(magic) {
-	case 0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1:
+	switch formatOf(magic) {
+	case pcap:
 		return f.startPcap()
-	case 0x0a0d0d0a:
+	case pcapng:
 		return f.startPcapng()
 	}
 	return fmt.Errorf("cannot read %s: it is no pcap or pcapng capture (%s)", f.name(), guess(magic))
 }
+
+// format is how a capture is written.
+type format uint8
+
+const (
+	noCapture format = iota
+	pcap
+	pcapng
+)
+
+func formatOf(magic []byte) format {
+	switch binary.LittleEndian.Uint32(magic) {
+	case 0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1: // either byte order; µs, ns
+		return pcap
+	case 0x0a0d0d0a:
+		return pcapng
+	}
+	return noCapture
+}
+
+// Recognize tells whether a file that begins so, once decompressed, is a capture.
+func Recognize(head []byte) bool { return len(head) >= 4 && formatOf(head) != noCapture }
 
 func (f *file) decompress(raw *bufio.Reader, magic []byte) (io.Reader, error) {
 	switch {

@@ -12,15 +12,3 @@ func (p *Pipeline) External(receivedNs uint64, fill func(*normalize.Result)) {
 	p.reach(eventtime.TickOf(receivedNs))
 	fill(&p.result)
 }
-
-// reach opens a tick; all before it are run.
-func (p *Pipeline) reach(tick eventtime.Tick) {
-	if !p.started {
-		p.tick, p.started = tick, true
-	}
-	if tick > p.tick {
-		p.finishTick()
-		p.idleUntil(tick)
-		p.tick = tick
-	}
-}

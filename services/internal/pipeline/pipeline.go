@@ -131,6 +131,18 @@ func (p *Pipeline) End() {
 	p.rules.End(end, p.alert)
 }
 
+// reach opens a tick; all before it are run.
+func (p *Pipeline) reach(tick eventtime.Tick) {
+	if !p.started {
+		p.tick, p.started = tick, true
+	}
+	if tick > p.tick {
+		p.finishTick()
+		p.idleUntil(tick)
+		p.tick = tick
+	}
+}
+
 // finishTick runs the stages over the tick that has been filled.
 func (p *Pipeline) finishTick() {
 	p.observeIngest()

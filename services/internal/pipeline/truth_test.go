@@ -1,15 +1,11 @@
 package pipeline
 
 import (
-	"errors"
-	"io"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
-	"github.com/flowledger/flowledger/services/ingest/normalize"
-	"github.com/flowledger/flowledger/services/internal/capture"
 	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
@@ -71,19 +67,7 @@ func runCapture(t *testing.T, path string) (ledger []*flowv1.Biflow) {
 // feed runs every datagram of a capture through the pipeline.
 func feed(t testing.TB, p *Pipeline, path string) {
 	t.Helper()
-	r, err := capture.Open([]string{path}, capture.Options{})
-	if err != nil {
+	if err := ReadCapture(path, p.Datagram); err != nil {
 		t.Fatal(err)
-	}
-	defer r.Close()
-	for {
-		d, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Datagram(normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload})
 	}
 }

@@ -171,8 +171,8 @@ func (s *Spool) Take() *Segment {
 	return s.taken
 }
 
-// Remove deletes the segment that was taken, and tells whether its owner has more.
-func (s *Spool) Remove(seg *Segment) (more bool, err error) {
+// Remove deletes the segment that was taken.
+func (s *Spool) Remove(seg *Segment) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.taken != seg || s.segments[0] != seg {
@@ -180,19 +180,15 @@ func (s *Spool) Remove(seg *Segment) (more bool, err error) {
 	}
 	s.taken, s.segments = nil, s.segments[1:]
 	if err := os.Remove(seg.path()); err != nil {
-		return false, fmt.Errorf("cannot remove what has been sent from the spool: %w", err)
+		return fmt.Errorf("cannot remove what has been sent from the spool: %w", err)
 	}
-	return s.more(seg.Owner), nil
+	return nil
 }
 
 // More tells whether there is a segment of the owner's beside the one taken.
 func (s *Spool) More(owner string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.more(owner)
-}
-
-func (s *Spool) more(owner string) bool {
 	for _, seg := range s.segments {
 		if seg != s.taken && seg.Owner == owner {
 			return true

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/flowledger/flowledger/services/internal/run"
 )
 
 // dialFunc makes connections.
@@ -119,13 +121,5 @@ func (c *client) askOffsets(ctx context.Context, topic string, partition int) (f
 // backoff waits before the next attempt: 50 ms, doubling to 2 s. It returns the
 // context's error if that ends first.
 func backoff(ctx context.Context, attempt int) error {
-	d := min(2*time.Second, 50*time.Millisecond<<min(attempt, 6))
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	return run.Pause(ctx, min(2*time.Second, 50*time.Millisecond<<min(attempt, 6)))
 }

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
@@ -41,12 +40,9 @@ func (s *Source) former(ctx context.Context, name string) *former {
 }
 
 func (f *former) put(m *spooled) error {
-	t, err := f.source.indexOf(m.topic)
+	t, err := f.source.topicOf(m)
 	if err != nil {
 		return err
-	}
-	if m.partition >= f.source.counts[t] {
-		return fmt.Errorf("%w: %s has no partition %d", errSpooled, m.topic, m.partition)
 	}
 	f.seqs[t][m.partition] = m.seq + int64(m.count)
 	f.tick = max(f.tick, m.tick)

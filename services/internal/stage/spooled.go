@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
@@ -127,12 +128,14 @@ func (r *spoolReader) text() (s []byte) {
 // own is a text in memory of its own, never nil.
 func (r *spoolReader) own() []byte { return append([]byte{}, r.text()...) }
 
-// indexOf is where the source keeps a topic.
-func (s *Source) indexOf(topic string) (int, error) {
-	for i, t := range s.topics {
-		if t == topic {
-			return i, nil
-		}
+// topicOf is where the source keeps a message's topic.
+func (s *Source) topicOf(m *spooled) (int, error) {
+	t := slices.Index(s.topics, m.topic)
+	switch {
+	case t < 0:
+		return 0, fmt.Errorf("%w: topic %q is none of this source's", errSpooled, m.topic)
+	case m.partition >= s.counts[t]:
+		return 0, fmt.Errorf("%w: %s has no partition %d", errSpooled, m.topic, m.partition)
 	}
-	return 0, fmt.Errorf("%w: topic %q is none of this source's", errSpooled, topic)
+	return t, nil
 }

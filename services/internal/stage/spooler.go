@@ -2,7 +2,6 @@ package stage
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -147,121 +146,6 @@ func (sp *spooler) spillMarks() {
 	}
 }
 
-// run leads what is spooled to the lanes, until the context ends.
-func (sp *spooler) run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-sp.wake:
-		}
-		if err := sp.drain(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-	}
-}
-
-// drain empties the spool, then lets the source speak to its lanes again.
-func (sp *spooler) drain(ctx context.Context) error {
-	var old *former
-	defer func() { old.close() }()
-	for {
-		seg := sp.spool.Take()
-		if seg == nil {
-			if sp.end() {
-				return nil
-			}
-			continue
-		}
-		put, reached := sp.source.putSpooled, sp.source.writer
-		if seg.Owner != sp.source.name {
-			if old == nil || old.name != seg.Owner {
-				old.close()
-				old = sp.source.former(ctx, seg.Owner)
-			}
-			put, reached = old.put, old.writer
-		}
-		if err := sp.send(ctx, seg, put, reached); err != nil {
-			return err
-		}
-		if old != nil && old.name == seg.Owner && !sp.spool.More(seg.Owner) {
-			old.sayBye()
-		}
-		if err := reached.reached(ctx, reached.positions()); err != nil {
-			return err
-		}
-		if _, err := sp.spool.Remove(seg); err != nil {
-			return err
-		}
-	}
-}
-
-// send puts a segment's messages into their lanes as these have room.
-func (sp *spooler) send(ctx context.Context, seg *spool.Segment, put func(*spooled) error, w *writer) error {
-	err := seg.Each(func(frame []byte) error {
-		for len(frame) > 0 {
-			m, rest, err := nextSpooled(frame)
-			if err != nil {
-				return err
-			}
-			if err := w.awaitRoom(ctx); err != nil {
-				return err
-			}
-			if err := put(&m); err != nil {
-				return err
-			}
-			frame = rest
-		}
-		return nil
-	})
-	if err != nil && ctx.Err() == nil {
-		sp.log.Error("part of the spool is lost", "error", err)
-		return nil
-	}
-	return err
-}
-
-// awaitRoom waits while too much is queued.
-func (w *writer) awaitRoom(ctx context.Context) error {
-	for {
-		full, changed := w.full()
-		if !full {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		}
-	}
-}
-
-// end closes the detour if nothing was spooled meanwhile.
-func (sp *spooler) end() bool {
-	s := sp.source
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sp.flush()
-	if !sp.spool.Empty() {
-		return false
-	}
-	for t := range sp.marks {
-		for p, m := range sp.marks[t] {
-			if m != nil {
-				s.writer.put(t, p, *m)
-				sp.marks[t][p] = nil
-			}
-		}
-	}
-	sp.on = false
-	close(sp.idle)
-	sp.log.Info("Kafka has all that was spooled", "after", time.Since(sp.began).Round(time.Millisecond).String())
-	return true
-}
-
 // stalled tells whether Kafka has not answered for long, since the given time.
 func (sp *spooler) stalled(since time.Time) bool {
 	return time.Since(since) > sp.after && !sp.source.clock.answeredAfter(time.Now().Add(-sp.after))
@@ -298,17 +182,4 @@ func (sp *spooler) empty(ctx context.Context) error {
 	case <-idle:
 		return nil
 	}
-}
-
-// putSpooled puts a message of this process's own into its lane.
-func (s *Source) putSpooled(m *spooled) error {
-	t, err := s.indexOf(m.topic)
-	if err != nil {
-		return err
-	}
-	if m.partition >= s.counts[t] {
-		return fmt.Errorf("%w: %s has no partition %d", errSpooled, m.topic, m.partition)
-	}
-	s.writer.put(t, m.partition, m.outgoing)
-	return nil
 }

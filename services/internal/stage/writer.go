@@ -142,3 +142,18 @@ func (w *writer) run(ctx context.Context) error {
 	}
 	return g.Wait()
 }
+
+// awaitRoom waits while too much is queued.
+func (w *writer) awaitRoom(ctx context.Context) error {
+	for {
+		full, changed := w.full()
+		if !full {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}

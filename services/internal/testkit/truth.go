@@ -23,12 +23,18 @@ func Data(t testing.TB, name string) string {
 	_, here, _, _ := runtime.Caller(0)
 	path := filepath.Join(filepath.Dir(here), "../../../../shared/data", name)
 	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the shared data is missing, and CI must have it: %v", err)
-		}
-		t.Skipf("the shared data is not beside the project: %v", err)
+		Missing(t, "the shared data beside the project: %v", err)
 	}
 	return path
+}
+
+// Missing says what a test needs and has not got: it is skipped, but fails in CI.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("missing, and CI must have it: "+format, args...)
+	}
+	t.Skipf("missing: "+format, args...)
 }
 
 // Truth is one conversation as it really was.
