@@ -6,9 +6,6 @@ import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 // lists: a waiting report costs its wire size, not that of the struct.
 type cells struct {
 	free [len(cellSizes)][][]byte
-	// dropped cells may still be aliased by what was emitted: they are free
-	// only after the next call has begun.
-	dropped [][]byte
 }
 
 // cellSizes are the capacities of cells. Larger flows get a slice of their own.
@@ -46,18 +43,12 @@ func (c *cells) take(size int) []byte {
 	return make([]byte, size)
 }
 
-// drop gives a cell back after the next release.
-func (c *cells) drop(cell []byte) { c.dropped = append(c.dropped, cell) }
-
-func (c *cells) release() {
-	for i, cell := range c.dropped {
-		for class, limit := range cellSizes {
-			if cap(cell) == limit {
-				c.free[class] = append(c.free[class], cell[:0])
-				break
-			}
+// drop gives a cell back. Nothing may alias it any more.
+func (c *cells) drop(cell []byte) {
+	for class, limit := range cellSizes {
+		if cap(cell) == limit {
+			c.free[class] = append(c.free[class], cell[:0])
+			return
 		}
-		c.dropped[i] = nil
 	}
-	c.dropped = c.dropped[:0]
 }

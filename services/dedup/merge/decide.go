@@ -20,61 +20,53 @@ type claim struct {
 
 // decide ends the hold of a flow: choose the authority, emit its reports with
 // the others as reporters.
-func (w *Window) decide(e *entry, emit func(*flowv1.Flow)) {
-	claims := w.claims(e)
-	winner, reason := w.choose(e, claims)
+func (w *Window) decide(e *entry, id uint32, emit func(*flowv1.Flow)) {
+	queue := w.queue(e)
+	claims := w.claims(e, queue)
+	was := w.standings.all[e.standing]
+	winner, reason := w.choose(was, claims)
 	if winner == noPoint {
-		w.setAside(e, emit)
-		return
-	}
-	if e.authority != noPoint && winner != e.authority {
-		e.floor = max(e.floor, e.coverEnd)
-		w.stats.Failovers++
-	}
-	if e.authority != winner {
-		e.authority, e.reason, e.timeouts = winner, reason, 0
-	}
-	for i := range e.held {
-		if h := &e.held[i]; h.point == winner {
-			e.timeouts = max(e.timeouts, h.timeouts)
+		w.setAside(e, queue, emit)
+	} else {
+		is := was
+		if winner != was.authority {
+			is = standing{authority: winner, reason: reason}
+			if was.authority != noPoint {
+				w.failOver(e)
+			}
 		}
+		for _, h := range queue {
+			if h.point == winner {
+				is.timeouts = max(is.timeouts, h.active+h.inactive)
+			}
+		}
+		e.standing = w.standings.id(is)
+		w.emitHeld(e, is, queue, emit)
 	}
-	w.emitHeld(e, emit)
-	w.empty(e)
+	w.empty(e, id)
 }
 
-// empty ends the wait of all that is held.
-func (w *Window) empty(e *entry) {
-	w.stats.Waiting -= len(e.held)
-	clear(e.held)
-	e.held = e.held[:0]
+// failOver closes the time that the former authority counted.
+func (w *Window) failOver(e *entry) {
+	p := w.past(e)
+	p.floor = max(p.floor, e.coverEnd)
+	w.setPast(e, p)
+	w.stats.Failovers++
 }
 
 // setAside emits what nobody designated to count: no volume, one reporter each.
-func (w *Window) setAside(e *entry, emit func(*flowv1.Flow)) {
-	for i := range e.held {
-		h := &e.held[i]
-		w.late(e, h.point, w.out.decode(h.cell), emit)
-		w.cells.drop(h.cell)
+func (w *Window) setAside(e *entry, queue []*held, emit func(*flowv1.Flow)) {
+	for _, h := range queue {
+		w.late(e, h.point, w.unpack(e, h), emit)
 	}
-	w.empty(e)
-	w.remember(e)
-	e.coverEnd = max(e.coverEnd, 1)
-}
-
-// remember starts the late horizon of a flow whose first decision this is.
-func (w *Window) remember(e *entry) {
-	if e.coverEnd == 0 {
-		w.forget.Set(e.last.After(w.cfg.LateHorizon), w.index[e.key])
-	}
+	w.cover(e, 0)
 }
 
 // claims adds up the held reports by observation point, in order of first report.
-func (w *Window) claims(e *entry) []claim {
+func (w *Window) claims(e *entry, queue []*held) []claim {
 	claims := w.out.claims[:0]
 next:
-	for i := range e.held {
-		h := &e.held[i]
+	for _, h := range queue {
 		shares := h.start < e.coverEnd
 		for j := range claims {
 			if c := &claims[j]; c.point == h.point {
@@ -92,16 +84,16 @@ next:
 }
 
 // choose picks the authority. It sticks: whoever has it and still reports keeps it.
-func (w *Window) choose(e *entry, claims []claim) (uint32, flowv1.Authority) {
+func (w *Window) choose(was standing, claims []claim) (uint32, flowv1.Authority) {
 	for _, c := range claims {
-		if c.point == e.authority {
-			return c.point, e.reason
+		if c.point == was.authority {
+			return c.point, was.reason
 		}
 	}
 	point, reason := w.byPolicy(claims)
 	switch {
 	case point == noPoint:
-	case e.authority != noPoint:
+	case was.authority != noPoint:
 		reason = flowv1.Authority_AUTHORITY_FAILOVER
 	case len(claims) == 1:
 		reason = flowv1.Authority_AUTHORITY_SOLE
@@ -198,26 +190,24 @@ func (c *claim) better(than *claim) bool {
 
 // emitHeld emits one flow per report of the authority, each other report as a
 // reporter of the one it overlaps most.
-func (w *Window) emitHeld(e *entry, emit func(*flowv1.Flow)) {
+func (w *Window) emitHeld(e *entry, is standing, queue []*held, emit func(*flowv1.Flow)) {
 	segments := w.out.segments[:0]
-	for i := range e.held {
-		if h := &e.held[i]; h.point == e.authority {
-			segments = append(segments, segment{w.out.decode(h.cell), h.start, h.end})
+	for _, h := range queue {
+		if h.point == is.authority {
+			segments = append(segments, segment{w.unpack(e, h), h.start, h.end})
 		}
 	}
 	w.out.segments = segments
-	for i := range e.held {
-		h := &e.held[i]
-		if h.point != e.authority {
+	for _, h := range queue {
+		if h.point != is.authority {
 			best := closest(segments, h.start, h.end)
-			segments[best].flow.Reporters = append(segments[best].flow.Reporters, w.out.reporter(w.out.decode(h.cell)))
-			e.reach = max(e.reach, h.end)
+			segments[best].flow.Reporters = append(segments[best].flow.Reporters, w.out.reporter(w.unpack(e, h)))
+			w.reach(e, h.end)
 			w.stats.Merged++
 		}
-		w.cells.drop(h.cell)
 	}
 	for _, s := range segments {
-		w.count(e, s.flow, e.reason, emit)
+		w.count(e, s.flow, is.reason, emit)
 	}
 }
 
@@ -243,12 +233,11 @@ func closest(segments []segment, start, end uint64) int {
 // authorities have already counted of its time.
 func (w *Window) count(e *entry, f *flowv1.Flow, reason flowv1.Authority, emit func(*flowv1.Flow)) {
 	f.Authority = reason
-	if f.TimeFlowStartNs < e.floor {
-		f.Bytes = uncovered(f.Bytes, f.TimeFlowStartNs, f.TimeFlowEndNs, e.floor)
-		f.Packets = uncovered(f.Packets, f.TimeFlowStartNs, f.TimeFlowEndNs, e.floor)
+	if floor := w.past(e).floor; f.TimeFlowStartNs < floor {
+		f.Bytes = uncovered(f.Bytes, f.TimeFlowStartNs, f.TimeFlowEndNs, floor)
+		f.Packets = uncovered(f.Packets, f.TimeFlowStartNs, f.TimeFlowEndNs, floor)
 	}
-	w.remember(e)
-	e.coverEnd = max(e.coverEnd, f.TimeFlowEndNs, 1)
+	w.cover(e, f.TimeFlowEndNs)
 	w.stats.Counted++
 	emit(f)
 }
@@ -276,7 +265,7 @@ func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow, emit func(*flo
 	o.Direction = at.direction()
 	o.TimeReceivedNs, o.TimeFlowStartNs, o.TimeFlowEndNs = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs
 	o.TimeQuality, o.RecordId = f.TimeQuality, f.RecordId
-	o.Authority, o.Late = e.reason, true
+	o.Authority, o.Late = w.standings.all[e.standing].reason, true
 	o.Reporters = append(o.Reporters, w.out.reporter(f))
 	w.stats.Late++
 	emit(o)

@@ -13,6 +13,7 @@ type outputs struct {
 	nreport   int
 	claims    []claim
 	segments  []segment
+	queue     []*held
 }
 
 func (o *outputs) reset() { o.nflows, o.nreport = 0, 0 }
@@ -30,14 +31,8 @@ func (o *outputs) flow() *flowv1.Flow {
 	return f
 }
 
-// decode lends the flow of a held cell. It aliases the cell.
-func (o *outputs) decode(cell []byte) *flowv1.Flow {
-	f := o.flow()
-	if err := f.UnmarshalVTUnsafe(cell); err != nil {
-		panic("BUG: cannot decode a flow that this window encoded: " + err.Error())
-	}
-	return f
-}
+// giveBack takes the flow lent last back.
+func (o *outputs) giveBack() { o.nflows-- }
 
 // reporter lends the view that a report gives. It aliases the report.
 func (o *outputs) reporter(f *flowv1.Flow) *flowv1.Reporter {

@@ -21,35 +21,49 @@ func (w *Window) AppendSnapshot(dst []byte) []byte {
 		s.Fixed(p.sampler[:])
 		s.Bool(p.egress)
 	}
-	s.Uint(uint64(len(w.index)))
+	s.Uint(uint64(w.index.Len()))
 	for id := range w.entries.Len() {
-		if e := w.entries.At(id); e.live {
-			e.append(&s)
+		if e := w.entries.At(id); e.has(live) {
+			w.appendEntry(&s, e)
 		}
 	}
 	return s.B
 }
 
-func (e *entry) append(s *snap.Writer) {
-	s.Fixed(e.key.Src.Addr[:])
-	s.Fixed(e.key.Dst.Addr[:])
-	s.Uint(uint64(e.key.Src.Port))
-	s.Uint(uint64(e.key.Dst.Port))
-	s.Uint(uint64(e.key.Realm))
-	s.Uint(uint64(e.key.Proto))
-	s.Uint(uint64(e.authority))
-	s.Uint(uint64(e.reason))
+func (w *Window) appendEntry(s *snap.Writer, e *entry) {
+	k, is, p := w.key(e), w.standings.all[e.standing], w.past(e)
+	s.Fixed(k.Src.Addr[:])
+	s.Fixed(k.Dst.Addr[:])
+	s.Uint(uint64(k.Src.Port))
+	s.Uint(uint64(k.Dst.Port))
+	s.Uint(uint64(k.Realm))
+	s.Uint(uint64(k.Proto))
+	s.Uint(uint64(is.authority))
+	s.Uint(uint64(is.reason))
 	s.Uint(e.coverEnd)
-	s.Uint(e.floor)
-	s.Uint(e.reach)
-	s.Uint(uint64(e.timeouts))
-	s.Int(int64(e.last))
-	s.Int(int64(e.due))
-	s.Uint(uint64(len(e.held)))
-	for i := range e.held {
-		s.Uint(uint64(e.held[i].point))
-		s.Bytes(e.held[i].cell)
+	s.Uint(p.floor)
+	s.Uint(p.reach)
+	s.Uint(uint64(is.timeouts))
+	s.Int(int64(w.lastTick(e)))
+	if !e.has(waiting) {
+		s.Int(0)
+		s.Uint(0)
+		return
 	}
+	s.Int(int64(w.waits.At(e.link).due))
+	queue := w.queue(e)
+	s.Uint(uint64(len(queue)))
+	for _, h := range queue {
+		s.Uint(uint64(h.point))
+		s.B = w.appendHeld(s.B, e, h)
+	}
+}
+
+// appendHeld appends a report as protobuf, with its length.
+func (w *Window) appendHeld(b []byte, e *entry, h *held) []byte {
+	b = flow.AppendDelimited(b, w.unpack(e, h))
+	w.out.giveBack()
+	return b
 }
 
 // Restore fills an empty window from a snapshot.
@@ -64,9 +78,11 @@ func (w *Window) Restore(b []byte) error {
 		p.egress = r.Bool()
 		w.points.id(p)
 	}
-	for range r.Len() {
-		if err := w.restoreEntry(r); err != nil {
-			return err
+	n := r.Len()
+	w.index.Reserve(n)
+	for range n {
+		if !w.restoreEntry(r) {
+			return fmt.Errorf("cannot restore dedup's state: %w", snap.ErrCorrupt)
 		}
 	}
 	if err := r.Close(); err != nil {
@@ -75,30 +91,55 @@ func (w *Window) Restore(b []byte) error {
 	return nil
 }
 
-func (w *Window) restoreEntry(r *snap.Reader) error {
+// restoreEntry reads one entry; it tells whether it makes sense.
+func (w *Window) restoreEntry(r *snap.Reader) bool {
 	var k flow.Key
 	r.Fixed(k.Src.Addr[:])
 	r.Fixed(k.Dst.Addr[:])
 	k.Src.Port, k.Dst.Port = uint16(r.Uint()), uint16(r.Uint())
 	k.Realm, k.Proto = uint32(r.Uint()), uint8(r.Uint())
-	e, id := w.entry(k)
-	e.authority, e.reason = uint32(r.Uint()), flowv1.Authority(r.Uint())
-	e.coverEnd, e.floor, e.reach, e.timeouts = r.Uint(), r.Uint(), r.Uint(), uint32(r.Uint())
-	e.last, e.due = eventtime.Tick(r.Int()), eventtime.Tick(r.Int())
-	if e.authority != noPoint && int(e.authority) >= len(w.points.all) {
-		return fmt.Errorf("cannot restore dedup's state: %w", snap.ErrCorrupt)
+	is := standing{authority: uint32(r.Uint()), reason: flowv1.Authority(r.Uint())}
+	coverEnd := r.Uint()
+	before := past{floor: r.Uint(), reach: r.Uint()}
+	is.timeouts = uint32(r.Uint())
+	last, due := eventtime.Tick(r.Int()), eventtime.Tick(r.Int())
+	reports := r.Len()
+	hash := k.Hash()
+	if r.Err() != nil || !w.knows(is.authority) || coverEnd == 0 && reports == 0 {
+		return false
 	}
-	for range r.Len() {
-		p, cell := uint32(r.Uint()), r.Bytes()
-		var f flowv1.Flow
-		if int(p) >= len(w.points.all) || f.UnmarshalVT(cell) != nil {
-			return fmt.Errorf("cannot restore dedup's state: %w", snap.ErrCorrupt)
+	if e, _ := w.lookup(&k, hash); e != nil {
+		return false
+	}
+	e, id := w.entry(&k, hash)
+	w.now = max(w.now, last)
+	e.standing, e.coverEnd, e.last = w.standings.id(is), coverEnd, uint32(last)
+	w.setPast(e, before)
+	for range reports {
+		if !w.restoreHeld(r, e, id, due) {
+			return false
 		}
-		due := e.due
-		w.hold(e, id, p, &f, due)
 	}
-	if e.coverEnd > 0 {
-		w.forget.Set(e.last.After(w.cfg.LateHorizon), id)
+	if reports == 0 {
+		e.flags |= timed
+		w.forget.Set(last.After(w.cfg.LateHorizon), id)
 	}
-	return nil
+	return true
+}
+
+// knows tells whether an authority is a point of the snapshot, or none.
+func (w *Window) knows(authority uint32) bool {
+	return authority == noPoint || int(authority) < len(w.points.all)
+}
+
+// restoreHeld reads one report that waits.
+func (w *Window) restoreHeld(r *snap.Reader, e *entry, id uint32, due eventtime.Tick) bool {
+	p, encoded := uint32(r.Uint()), r.Bytes()
+	f := w.out.flow()
+	defer w.out.giveBack()
+	if r.Err() != nil || int(p) >= len(w.points.all) || f.UnmarshalVTUnsafe(encoded) != nil {
+		return false
+	}
+	w.hold(e, id, p, f, due)
+	return true
 }

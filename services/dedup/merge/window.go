@@ -34,41 +34,6 @@ const timeoutMargin = 60 * time.Second
 // noPoint is the authority of a flow that has none yet.
 const noPoint = ^uint32(0)
 
-// entry is what is remembered of one conversation direction.
-type entry struct {
-	key flow.Key
-	// authority is the id of the observation point whose counts count.
-	authority uint32
-	// why it is the authority.
-	reason flowv1.Authority
-	// coverEnd is the end of the time counted so far; floor the end of the time
-	// that former authorities counted, of which nothing is counted again.
-	coverEnd, floor uint64
-	// reach is the end of the time that merged reporters told of. What lies
-	// between coverEnd and it the authority has yet to report.
-	reach uint64
-	// timeouts is the authority's active plus inactive timeout, in milliseconds;
-	// 0 is unknown.
-	timeouts uint32
-	// last is the tick of the last report of any point.
-	last eventtime.Tick
-	// held is the list of reports that wait, oldest first; due is when they are decided.
-	held []held
-	due  eventtime.Tick
-	live bool
-}
-
-// held is one waiting report: the flow as encoded, and what the decision needs.
-type held struct {
-	cell           []byte
-	point          uint32
-	start, end     uint64
-	bytes, packets uint64
-	rate           uint64
-	inIf           uint32
-	timeouts       uint32
-}
-
 // Stats counts what happened, for metrics.
 type Stats struct {
 	Reports, Counted, Merged, Late, Failovers, Evicted uint64
@@ -78,27 +43,38 @@ type Stats struct {
 
 // Window holds the flows of one partition.
 type Window struct {
-	cfg     Config
-	points  points
-	index   map[flow.Key]uint32
-	entries slab.Slab[entry]
+	cfg Config
+	// now is the tick of the last call.
+	now       eventtime.Tick
+	points    points
+	standings standings
+	index     slab.Index
+	entries   slab.Slab[entry]
+	wide      slab.Slab[pair]
+	pasts     slab.Slab[past]
+	waits     slab.Slab[wait]
+	held      slab.Slab[held]
+	rares     rares
+	// dropped reports may still be aliased by what was emitted.
+	dropped []uint32
 	holds   eventtime.Queue[uint32]
 	// forget is when to look whether a flow is old enough to be forgotten.
-	forget eventtime.Queue[uint32]
-	cells  cells
-	out    outputs
-	stats  Stats
+	forget  eventtime.Queue[uint32]
+	victims []victim
+	ahead   ahead
+	out     outputs
+	stats   Stats
 }
 
 // New makes an empty window. The configuration must be valid.
 func New(cfg Config) *Window {
-	return &Window{cfg: cfg, index: make(map[flow.Key]uint32)}
+	return &Window{cfg: cfg, standings: newStandings()}
 }
 
 // Stats are the counters so far.
 func (w *Window) Stats() Stats {
 	s := w.stats
-	s.Flows = len(w.index)
+	s.Flows = w.index.Len()
 	return s
 }
 
@@ -112,16 +88,21 @@ func (w *Window) NextTimer() eventtime.Tick {
 // are emitted themselves, so they must stay valid as long.
 func (w *Window) Tick(now eventtime.Tick, reports []*flowv1.Flow, emit func(*flowv1.Flow)) {
 	w.begin()
-	for _, f := range reports {
-		w.add(now, f, emit)
+	w.now = now
+	for len(reports) > 0 {
+		n := w.lookAhead(reports)
+		for i, f := range reports[:n] {
+			w.add(f, &w.ahead.keys[i], w.ahead.hashes[i], emit)
+		}
+		reports = reports[n:]
 	}
 	for {
 		id, ok := w.holds.Pop(now)
 		if !ok {
 			break
 		}
-		if e := w.entries.At(id); e.live && len(e.held) > 0 && e.due <= now {
-			w.decide(e, emit)
+		if e := w.entries.At(id); e.has(waiting) && w.waits.At(e.link).due <= now {
+			w.decide(e, id, emit)
 		}
 	}
 	w.forgetOld(now)
@@ -131,8 +112,8 @@ func (w *Window) Tick(now eventtime.Tick, reports []*flowv1.Flow, emit func(*flo
 func (w *Window) End(_ eventtime.Tick, emit func(*flowv1.Flow)) {
 	w.begin()
 	for id := range w.entries.Len() {
-		if e := w.entries.At(id); e.live && len(e.held) > 0 {
-			w.decide(e, emit)
+		if e := w.entries.At(id); e.has(waiting) {
+			w.decide(e, id, emit)
 		}
 	}
 }
@@ -140,110 +121,40 @@ func (w *Window) End(_ eventtime.Tick, emit func(*flowv1.Flow)) {
 // begin takes back what the last call emitted.
 func (w *Window) begin() {
 	w.out.reset()
-	w.cells.release()
+	w.release()
 }
 
-func (w *Window) add(now eventtime.Tick, f *flowv1.Flow, emit func(*flowv1.Flow)) {
+func (w *Window) add(f *flowv1.Flow, k *flow.Key, hash uint64, emit func(*flowv1.Flow)) {
 	w.stats.Reports++
-	e, id := w.entry(flow.KeyOf(f))
-	e.last = now
+	e, id := w.entry(k, hash)
+	e.last = uint32(w.now)
 	p := w.points.id(pointOf(f))
+	is := w.standings.all[e.standing]
 	switch {
-	case e.authority == noPoint:
-		w.hold(e, id, p, f, now.After(w.cfg.Hold))
-	case p == e.authority && len(e.held) > 0:
+	case is.authority == noPoint:
+		w.hold(e, id, p, f, w.now.After(w.cfg.Hold))
+	case p == is.authority && e.has(waiting):
 		// The authority is alive: those who waited for it are its reporters.
-		w.hold(e, id, p, f, now)
-		w.decide(e, emit)
-	case p == e.authority:
-		w.count(e, f, e.reason, emit)
+		w.hold(e, id, p, f, w.now)
+		w.decide(e, id, emit)
+	case p == is.authority:
+		w.count(e, f, is.reason, emit)
 	case f.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
-		e.reach = max(e.reach, f.TimeFlowEndNs)
-		w.late(e, e.authority, f, emit)
-	case f.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && e.reach <= e.coverEnd:
-		w.hold(e, id, p, f, now.After(w.cfg.Hold))
+		w.reach(e, f.TimeFlowEndNs)
+		w.late(e, is.authority, f, emit)
+	case f.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && w.past(e).reach <= e.coverEnd:
+		w.hold(e, id, p, f, w.now.After(w.cfg.Hold))
 	default:
-		w.hold(e, id, p, f, now.After(w.patience(e)))
+		w.hold(e, id, p, f, w.now.After(w.patience(is.timeouts)))
 	}
 }
 
 // patience is how long reports that share time with the authority's wait for
 // it: an exporter that cuts a running flow after its active timeout, and waits
 // for its inactive timeout, may be silent for both (DOMAIN: and 60 s).
-func (w *Window) patience(e *entry) time.Duration {
-	if e.timeouts == 0 {
+func (w *Window) patience(timeouts uint32) time.Duration {
+	if timeouts == 0 {
 		return w.cfg.FailoverAfter
 	}
-	return max(w.cfg.FailoverAfter, time.Duration(e.timeouts)*time.Millisecond+timeoutMargin)
-}
-
-// entry finds or makes the state of a flow.
-func (w *Window) entry(k flow.Key) (*entry, uint32) {
-	if id, ok := w.index[k]; ok {
-		return w.entries.At(id), id
-	}
-	id, e := w.entries.Take()
-	w.index[k] = id
-	*e = entry{key: k, authority: noPoint, live: true, held: e.held[:0]}
-	return e, id
-}
-
-// hold keeps a report until the decision of its flow: due if it is the first to
-// wait, else that of the first. What came first may need more patience.
-func (w *Window) hold(e *entry, id, p uint32, f *flowv1.Flow, due eventtime.Tick) {
-	e.held = append(e.held, held{
-		cell:  w.cells.put(f),
-		point: p,
-		start: f.TimeFlowStartNs, end: f.TimeFlowEndNs,
-		bytes: f.Bytes, packets: f.Packets,
-		rate: f.SamplingRate, inIf: f.InIf,
-		timeouts: f.ActiveTimeoutMs + f.InactiveTimeoutMs,
-	})
-	w.stats.Waiting++
-	if len(e.held) == 1 {
-		e.due = due
-		w.holds.Set(due, id)
-	}
-}
-
-// forgetOld drops flows that nobody has reported for the late horizon.
-func (w *Window) forgetOld(now eventtime.Tick) {
-	for {
-		id, ok := w.forget.Pop(now)
-		if !ok {
-			break
-		}
-		e := w.entries.At(id)
-		if due := e.last.After(w.cfg.LateHorizon); due > now || len(e.held) > 0 {
-			w.forget.Set(max(due, now+1), id)
-			continue
-		}
-		w.remove(id)
-	}
-	w.evict()
-}
-
-// evict keeps the window within its bound by forgetting what waits for nothing,
-// soonest to be forgotten first.
-func (w *Window) evict() {
-	for len(w.index) > w.cfg.MaxFlows && w.forget.Len() > 0 {
-		id, ok := w.forget.Pop(eventtime.Never - 1)
-		if !ok {
-			return
-		}
-		e := w.entries.At(id)
-		if len(e.held) > 0 {
-			w.forget.Set(e.due+1, id)
-			return
-		}
-		w.remove(id)
-		w.stats.Evicted++
-	}
-}
-
-func (w *Window) remove(id uint32) {
-	e := w.entries.At(id)
-	delete(w.index, e.key)
-	*e = entry{held: e.held[:0]}
-	w.entries.Give(id)
+	return max(w.cfg.FailoverAfter, time.Duration(timeouts)*time.Millisecond+timeoutMargin)
 }

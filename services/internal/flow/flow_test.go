@@ -38,6 +38,29 @@ func TestBothDirectionsMeet(t *testing.T) {
 	})
 }
 
+// TestShortWayToTheHash: whatever way is taken, the hash is that of the key.
+func TestShortWayToTheHash(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.SampledFrom([]int{4, 4, 4, 16})
+		addr := func(name string) []byte {
+			b := make([]byte, size.Draw(t, name+"_size"))
+			b[len(b)-1] = rapid.ByteRange(0, 3).Draw(t, name)
+			b[0] = rapid.SampledFrom([]byte{0, 1, 200}).Draw(t, name+"_first")
+			return b
+		}
+		f := &flowv1.Flow{
+			SrcAddr: addr("src"), DstAddr: addr("dst"), Realm: rapid.Uint32Range(0, 70_000).Draw(t, "realm"),
+			SrcPort: rapid.Uint32Range(0, 70_000).Draw(t, "sport"), DstPort: rapid.Uint32Range(0, 70_000).Draw(t, "dport"),
+			Proto: rapid.SampledFrom([]uint32{1, 2, 6, 17, 58, 132, 256 + 6}).Draw(t, "proto"),
+		}
+		k := KeyOf(f)
+		c, _ := k.Conversation()
+		if ConversationHash(f) != c.Hash() {
+			t.Fatalf("%v hashes otherwise than its key", f)
+		}
+	})
+}
+
 func TestICMPRequestAndReplyMeet(t *testing.T) {
 	for _, c := range []struct {
 		name                  string

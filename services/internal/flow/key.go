@@ -6,6 +6,7 @@
 package flow
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 
@@ -79,6 +80,11 @@ type Key struct {
 	Src, Dst Endpoint
 	Realm    uint32
 	Proto    uint8
+}
+
+// Compare orders keys by source, destination, realm and protocol.
+func (k *Key) Compare(o *Key) int {
+	return cmp.Or(k.Src.Compare(&o.Src), k.Dst.Compare(&o.Dst), cmp.Compare(k.Realm, o.Realm), cmp.Compare(k.Proto, o.Proto))
 }
 
 // KeyOf reads a flow's key. ICMP has its request's type and code for the port of
@@ -184,9 +190,33 @@ func Partition(hash uint64, n int) int { return int(hash % uint64(n)) }
 
 // ConversationHash is the hash by which flows.raw and flows.deduped are partitioned.
 func ConversationHash(f *flowv1.Flow) uint64 {
+	if len(f.SrcAddr) == 4 && len(f.DstAddr) == 4 && HasPorts(uint8(f.Proto)) {
+		return conversationHash4(f)
+	}
 	k := KeyOf(f)
 	c, _ := k.Conversation()
 	return c.Hash()
+}
+
+// conversationHash4 is the hash of what most flows are, IPv4 with ports, without the
+// detour by keys, which takes four times as long.
+func conversationHash4(f *flowv1.Flow) uint64 {
+	low, lowPort := binary.BigEndian.Uint32(f.SrcAddr), uint16(f.SrcPort)
+	high, highPort := binary.BigEndian.Uint32(f.DstAddr), uint16(f.DstPort)
+	if low > high || low == high && lowPort > highPort {
+		low, lowPort, high, highPort = high, highPort, low, lowPort
+	}
+	const first, second = 5, 5 + 18 // where the endpoints stand in the canonical form
+	var b [convLen]byte
+	binary.BigEndian.PutUint32(b[:], f.Realm)
+	b[4] = uint8(f.Proto)
+	b[first+10], b[first+11] = 0xff, 0xff
+	binary.BigEndian.PutUint32(b[first+12:], low)
+	binary.BigEndian.PutUint16(b[first+16:], lowPort)
+	b[second+10], b[second+11] = 0xff, 0xff
+	binary.BigEndian.PutUint32(b[second+12:], high)
+	binary.BigEndian.PutUint16(b[second+16:], highPort)
+	return xxhash.Sum64(b[:])
 }
 
 // HostHash is the hash by which biflows (client), activity (host) and alerts

@@ -1,0 +1,195 @@
+package merge
+
+import (
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+)
+
+// load makes ticks of reports as exporters send them: of new flows mostly, by
+// one exporter or by several of the same flow.
+type load struct {
+	perTick, exporters int
+	ipv6               bool
+	tick               eventtime.Tick
+	number             uint64
+	flows              []*flowv1.Flow
+}
+
+func newLoad(perTick, exporters int) *load {
+	l := &load{perTick: perTick, exporters: exporters, tick: eventtime.TickOf(second(0))}
+	for range perTick {
+		l.flows = append(l.flows, &flowv1.Flow{SrcAddr: make([]byte, 4, 16), DstAddr: make([]byte, 4, 16), SamplerAddress: make([]byte, 4)})
+	}
+	return l
+}
+
+// next is the next tick of reports.
+func (l *load) next() (eventtime.Tick, []*flowv1.Flow) {
+	l.tick++
+	for i, f := range l.flows {
+		n := l.number / uint64(l.exporters)
+		key := n * 0x9e3779b97f4a7c15
+		exporter := uint32(l.number % uint64(l.exporters))
+		l.number++
+		if l.ipv6 {
+			f.SrcAddr, f.DstAddr = f.SrcAddr[:16], f.DstAddr[:16]
+			f.SrcAddr[0], f.DstAddr[0] = 0x20, 0x20
+		}
+		binary.BigEndian.PutUint32(f.SrcAddr[len(f.SrcAddr)-4:], uint32(10<<24|key>>48))
+		binary.BigEndian.PutUint32(f.DstAddr[len(f.DstAddr)-4:], uint32(198<<24|key>>24&0xffff))
+		binary.BigEndian.PutUint32(f.SamplerAddress, 192<<24|exporter)
+		f.Type, f.SamplingRate, f.SequenceNum = flowv1.FlowType_FLOW_TYPE_NETFLOW_V9, 1, uint32(n)
+		f.Proto, f.SrcPort, f.DstPort, f.TcpFlags = 6, uint32(n&0xffff), 443, 27
+		f.Bytes, f.Packets, f.InIf, f.OutIf, f.Etype = 1000+n, 10, 1, 2, 0x800
+		f.TimeReceivedNs = l.tick.Ns() + uint64(i)
+		f.TimeFlowEndNs = f.TimeReceivedNs - 15e9 - key>>32
+		f.TimeFlowStartNs = f.TimeFlowEndNs - 1e9
+		f.RecordId, f.ActiveTimeoutMs, f.InactiveTimeoutMs, f.ReverseObservable = l.number, 60_000, 15_000, true
+		f.Authority, f.Reporters = 0, nil
+	}
+	return l.tick, l.flows
+}
+
+func none(*flowv1.Flow) {}
+
+// BenchmarkTick is the cost of one report of a new flow: held, decided, and
+// remembered, with a million others.
+func BenchmarkTick(b *testing.B) {
+	for _, c := range []struct {
+		name      string
+		exporters int
+		mend      func(*flowv1.Flow)
+	}{
+		{"sole", 1, nil},
+		{"three-exporters", 3, nil},
+		{"rare-fields", 1, func(f *flowv1.Flow) { f.SrcMac, f.PairId = 0x020000000001, 7 }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			cfg := Default()
+			cfg.LateHorizon = 2 * time.Minute
+			const perTick = 5000
+			w, l := New(cfg), newLoad(perTick, c.exporters)
+			for range 400 {
+				tick, flows := l.next()
+				w.Tick(tick, flows, none)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for n := 0; n < b.N; n += perTick {
+				b.StopTimer()
+				tick, flows := l.next()
+				if c.mend != nil {
+					for _, f := range flows {
+						c.mend(f)
+					}
+				}
+				b.StartTimer()
+				w.Tick(tick, flows, none)
+			}
+			b.ReportMetric(float64(w.Stats().Flows), "flows")
+		})
+	}
+}
+
+// heap is the memory in use.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestMemory holds the window to what a remembered flow and a waiting report may
+// cost, all told: state, index and timers.
+func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a million flows")
+	}
+	const flows = 1_000_000
+	for _, c := range []struct {
+		name         string
+		hold         time.Duration
+		ipv6         bool
+		bytesPerFlow float64
+	}{
+		{"tombstone", 500 * time.Millisecond, false, 64},
+		{"tombstone of IPv6", 500 * time.Millisecond, true, 96},
+		{"flow with a waiting report", 5 * time.Minute, false, 272},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := Default()
+			cfg.Hold = c.hold
+			l := newLoad(5000, 1)
+			l.ipv6 = c.ipv6
+			before := heap()
+			w := New(cfg)
+			for range flows / l.perTick {
+				tick, in := l.next()
+				w.Tick(tick, in, none)
+			}
+			if c.hold < time.Second { // what the last ticks lent out is no state
+				w.Tick(l.tick+10, nil, none)
+				w.Tick(l.tick+11, nil, none)
+			}
+			w.out = outputs{}
+			got := float64(heap()-before) / flows
+			s := w.Stats()
+			t.Logf("%.1f bytes per %s (%d flows, %d waiting)", got, c.name, s.Flows, s.Waiting)
+			if s.Flows != flows || got > c.bytesPerFlow {
+				t.Errorf("%.1f bytes per %s, at most %.0f", got, c.name, c.bytesPerFlow)
+			}
+			runtime.KeepAlive(w)
+		})
+	}
+}
+
+func TestTickDoesNotAllocateInSteadyState(t *testing.T) {
+	for exporters := 1; exporters <= 3; exporters += 2 {
+		cfg := Default()
+		cfg.LateHorizon = 2 * time.Minute
+		w, l := New(cfg), newLoad(300, exporters)
+		step := func() {
+			tick, in := l.next()
+			w.Tick(tick, in, none)
+		}
+		for range 1000 {
+			step()
+		}
+		if n := testing.AllocsPerRun(300, step); n > 3 {
+			t.Errorf("%d exporters: %.1f allocations per tick of 300 reports, want none", exporters, n)
+		}
+	}
+}
+
+// BenchmarkSnapshot is the cost of a million remembered flows, a tenth of which
+// wait, going into a snapshot and out of it.
+func BenchmarkSnapshot(b *testing.B) {
+	const flows = 1_000_000
+	l := newLoad(5000, 1)
+	w := New(Default())
+	for range flows / l.perTick {
+		tick, in := l.next()
+		w.Tick(tick, in, none)
+	}
+	snapshot := w.AppendSnapshot(nil)
+	b.Run(fmt.Sprint("append/", flows), func(b *testing.B) {
+		for b.Loop() {
+			snapshot = w.AppendSnapshot(snapshot[:0])
+		}
+		b.ReportMetric(float64(len(snapshot)), "bytes")
+	})
+	b.Run(fmt.Sprint("restore/", flows), func(b *testing.B) {
+		for b.Loop() {
+			if err := New(Default()).Restore(snapshot); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,141 @@
+package merge
+
+import (
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
+)
+
+// entry is what is remembered of one conversation direction. Most entries are
+// tombstones: nothing waits, and only a late duplicate may still come. So an
+// entry is small and free of pointers, and what few of them need lies elsewhere.
+type entry struct {
+	// coverEnd is the end of the time counted so far, nanoseconds; 0 before the
+	// first decision.
+	coverEnd uint64
+	// The key: addresses are here if both are IPv4, else src is the number of a
+	// pair in wide.
+	src, dst         [4]byte
+	realm            uint32
+	srcPort, dstPort uint16
+	// last is the tick of the last report of any point, its lower half.
+	last uint32
+	// standing is the number of who counts and why.
+	standing uint32
+	// link is the number of the wait if the entry waits, else that of its past.
+	link  uint32
+	proto uint8
+	flags entryFlags
+}
+
+type entryFlags uint8
+
+const (
+	// live entries are in use.
+	live entryFlags = 1 << iota
+	// wide entries have their addresses in Window.wide.
+	wide
+	// waiting entries have reports that wait.
+	waiting
+	// timed entries have a timer in Window.forget; only waiting ones may have none.
+	timed
+)
+
+func (e *entry) has(f entryFlags) bool { return e.flags&f != 0 }
+
+// pair is the addresses of a key that is not IPv4's.
+type pair struct{ src, dst flow.Addr }
+
+// lookup finds the state of a flow.
+func (w *Window) lookup(k *flow.Key, hash uint64) (*entry, uint32) {
+	for p := w.index.Probe(hash); p.Next(); {
+		if e := w.entries.At(p.Number()); w.is(e, k) {
+			return e, p.Number()
+		}
+	}
+	return nil, 0
+}
+
+// entry finds or makes the state of a flow.
+func (w *Window) entry(k *flow.Key, hash uint64) (*entry, uint32) {
+	if e, id := w.lookup(k, hash); e != nil {
+		return e, id
+	}
+	id, e := w.entries.Take()
+	*e = entry{realm: k.Realm, proto: k.Proto, srcPort: k.Src.Port, dstPort: k.Dst.Port, flags: live}
+	if k.Src.Addr.Is4() && k.Dst.Addr.Is4() {
+		copy(e.src[:], k.Src.Addr[12:])
+		copy(e.dst[:], k.Dst.Addr[12:])
+	} else {
+		n, addrs := w.wide.Take()
+		*addrs = pair{k.Src.Addr, k.Dst.Addr}
+		e.setPair(n)
+		e.flags |= wide
+	}
+	w.index.Insert(hash, id)
+	return e, id
+}
+
+// is tells whether an entry is that of a key.
+func (w *Window) is(e *entry, k *flow.Key) bool {
+	if e.srcPort != k.Src.Port || e.dstPort != k.Dst.Port || e.proto != k.Proto || e.realm != k.Realm {
+		return false
+	}
+	if e.has(wide) {
+		return *w.wide.At(e.pair()) == pair{k.Src.Addr, k.Dst.Addr}
+	}
+	return e.src == [4]byte(k.Src.Addr[12:]) && e.dst == [4]byte(k.Dst.Addr[12:]) &&
+		k.Src.Addr.Is4() && k.Dst.Addr.Is4()
+}
+
+// key is the flow that an entry is about.
+func (w *Window) key(e *entry) (k flow.Key) {
+	k.Realm, k.Proto, k.Src.Port, k.Dst.Port = e.realm, e.proto, e.srcPort, e.dstPort
+	if e.has(wide) {
+		p := w.wide.At(e.pair())
+		k.Src.Addr, k.Dst.Addr = p.src, p.dst
+	} else {
+		k.Src.Addr, k.Dst.Addr = flow.AddrFrom(e.src[:]), flow.AddrFrom(e.dst[:])
+	}
+	return k
+}
+
+func (e *entry) setPair(n uint32) {
+	e.src = [4]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}
+}
+
+func (e *entry) pair() uint32 {
+	return uint32(e.src[0]) | uint32(e.src[1])<<8 | uint32(e.src[2])<<16 | uint32(e.src[3])<<24
+}
+
+// wire is the addresses as they go into messages. They alias the window's state
+// and stay as they are until the call after the one that removes the entry.
+func (w *Window) wire(e *entry) (src, dst []byte) {
+	if e.has(wide) {
+		p := w.wide.At(e.pair())
+		return p.src.Wire(), p.dst.Wire()
+	}
+	return e.src[:], e.dst[:]
+}
+
+// lastTick is the tick of the last report. It lies within 34 years of the
+// window's own time.
+func (w *Window) lastTick(e *entry) eventtime.Tick {
+	return w.now + eventtime.Tick(int32(e.last-uint32(w.now)))
+}
+
+// remove forgets a flow that waits for nothing.
+func (w *Window) remove(id uint32) {
+	e := w.entries.At(id)
+	k := w.key(e)
+	if !w.index.Delete(k.Hash(), id) {
+		panic("BUG: an entry that is removed is not in the index")
+	}
+	if e.link != 0 {
+		w.pasts.Give(e.link - 1)
+	}
+	if e.has(wide) {
+		w.wide.Give(e.pair())
+	}
+	e.flags = 0
+	w.entries.Give(id)
+}

@@ -1,0 +1,172 @@
+package slab
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// find is the lookup of a caller whose keys are hashes.
+func find(x *Index, keys []uint64, hash, key uint64) (uint32, bool) {
+	for p := x.Probe(hash); p.Next(); {
+		if keys[p.Number()] == key {
+			return p.Number(), true
+		}
+	}
+	return 0, false
+}
+
+func TestIndexIsAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var x Index
+		model := make(map[uint64]uint32)
+		var keys []uint64
+		// Few hashes: many keys share one, and their runs wrap around the end.
+		spread := rapid.SampledFrom([]uint64{1, 7, 300, 1 << 40}).Draw(t, "spread")
+		universe := rapid.Uint64Range(1, 2000).Draw(t, "universe")
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		for range 4000 {
+			key := rng.Uint64N(universe)
+			hash := key % spread
+			number, ok := model[key]
+			if got, found := find(&x, keys, hash, key); found != ok || found && got != number {
+				t.Fatalf("key %d: found %v %d, want %v %d", key, found, got, ok, number)
+			}
+			switch {
+			case !ok:
+				number = uint32(len(keys))
+				keys = append(keys, key)
+				model[key] = number
+				x.Insert(hash, number)
+			case rng.IntN(3) > 0:
+				if !x.Delete(hash, number) || x.Delete(hash, number) {
+					t.Fatalf("key %d was not deleted once", key)
+				}
+				delete(model, key)
+			}
+			if x.Len() != len(model) {
+				t.Fatalf("holds %d, want %d", x.Len(), len(model))
+			}
+		}
+		for key, number := range model {
+			if got, ok := find(&x, keys, key%spread, key); !ok || got != number {
+				t.Fatalf("key %d is lost", key)
+			}
+		}
+	})
+}
+
+func TestHintIsTheFirstBucket(t *testing.T) {
+	var x Index
+	if _, ok := x.Hint(1); ok {
+		t.Fatal("an empty index hints at something")
+	}
+	x.Reserve(1000)
+	x.Insert(42, 7)
+	if n, ok := x.Hint(42); !ok || n != 7 {
+		t.Fatalf("hint is %d %v, want 7", n, ok)
+	}
+	if x.Reserve(10); len(x.buckets) != 2048 {
+		t.Fatalf("%d buckets for 1000 entries, want 2048", len(x.buckets))
+	}
+}
+
+// A partition's hashes share their residue: that must not make runs longer.
+func TestHashesOfOnePartitionSpread(t *testing.T) {
+	var x Index
+	const n = 700_000
+	for i := range uint64(n) {
+		x.Insert(i*1024+3, uint32(i))
+	}
+	longest, run := 0, 0
+	for _, b := range x.buckets {
+		run++
+		if b == 0 {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	if longest > 300 {
+		t.Errorf("the longest run is %d buckets at a load of %.2f", longest, float64(n)/float64(len(x.buckets)))
+	}
+}
+
+func TestIndexDoesNotAllocateInSteadyState(t *testing.T) {
+	var x Index
+	for i := range uint64(100) {
+		x.Insert(i, uint32(i))
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		x.Delete(5, 5)
+		x.Insert(5, 5)
+	}); n > 0 {
+		t.Errorf("%.1f allocations, want none", n)
+	}
+}
+
+func BenchmarkIndex(b *testing.B) {
+	type key = [5]uint64
+	for _, n := range []int{10_000, 1_000_000} {
+		var x Index
+		var entries Slab[key]
+		m := make(map[key]uint32)
+		rng := rand.New(rand.NewPCG(1, 2))
+		order := make([]uint64, n)
+		for i := range order {
+			h := rng.Uint64()
+			order[i] = h
+			id, e := entries.Take()
+			*e = key{h}
+			x.Insert(h, id)
+			m[key{h}] = id
+		}
+		rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
+		b.Run(fmt.Sprintf("map/%d", n), func(b *testing.B) {
+			for i := range b.N {
+				if id, ok := m[key{order[i%n]}]; !ok || entries.At(id) == nil {
+					b.Fatal("lost")
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("index/%d", n), func(b *testing.B) {
+			for i := range b.N {
+				if !lookup(&x, &entries, order[i%n]) {
+					b.Fatal("lost")
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("index-hinted/%d", n), func(b *testing.B) {
+			var sum uint64
+			for i := 0; i < b.N; i += 64 {
+				batch := order[i%n:]
+				batch = batch[:min(64, len(batch))]
+				var hints [64]uint32
+				for j, h := range batch {
+					hints[j], _ = x.Hint(h)
+				}
+				for j := range batch {
+					if hints[j] < entries.Len() {
+						sum += entries.At(hints[j])[0]
+					}
+				}
+				for _, h := range batch {
+					if !lookup(&x, &entries, h) {
+						b.Fatal("lost")
+					}
+				}
+			}
+			_ = sum
+		})
+	}
+}
+
+func lookup(x *Index, entries *Slab[[5]uint64], h uint64) bool {
+	for p := x.Probe(h); p.Next(); {
+		if e := entries.At(p.Number()); (*e)[0] == h {
+			return true
+		}
+	}
+	return false
+}
