@@ -24,17 +24,13 @@ import (
 )
 
 var (
-	cases     = flag.Int("cases", 10_000, "random paths to try, shared out among the invariants")
+	cases     = flag.Int("cases", 10_000, "random paths to try for each invariant")
 	firstSeed = flag.Uint64("seed", 1, "seed of the first path")
 )
 
-// forEachCase tries a share of the cases, several at a time. What fails names
-// its seed: `-run NAME -cases 1 -seed N` repeats it.
+// forEachCase tries the cases, several at a time. What fails names its seed: `-run NAME -cases 1 -seed N` repeats it.
 func forEachCase(t *testing.T, try func(t *caseT)) {
-	n := uint64(max(1, *cases/5))
-	if *cases == 1 {
-		n = 1
-	}
+	n := uint64(max(1, *cases))
 	var next atomic.Uint64
 	var failed atomic.Int32
 	var wg sync.WaitGroup

@@ -233,22 +233,28 @@ func (c *conv) soleVerdict() verdict {
 	return verdict{side, sureSole}
 }
 
-// portVerdict takes the side with the known, reserved or lower port for the server.
+// portVerdict takes the side with the better known, reserved or lower port for
+// the server. A reserved port that is not listed against one that only the
+// registry knows is no clear case: the lower is taken.
 func (c *conv) portVerdict() opinion {
 	low, high := c.key.Low.Port, c.key.High.Port
 	if low == high || !flow.HasPorts(c.key.Proto) {
 		return opinion{}
 	}
+	known, other := low, high
+	best, least := standingOf(c.key.Proto, low), standingOf(c.key.Proto, high)
+	if best < least || best == least && low > high {
+		known, other, best, least = high, low, least, best
+	}
 	client := uint8(0)
-	lowKnown, highKnown := isServerPort(low), isServerPort(high)
-	switch {
-	case lowKnown != highKnown:
-		if lowKnown {
-			client = 1
-		}
-		return opinion{verdict{client, sureKnownPort}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
-	case low < high:
+	if known == low {
 		client = 1
+	}
+	if best > least && (best == common || other >= 1024) {
+		return opinion{verdict{client, sureKnownPort}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
+	}
+	if known > other {
+		client = 1 - client
 	}
 	percent := uint8(sureLowerPort)
 	if (low < 1024) != (high < 1024) {

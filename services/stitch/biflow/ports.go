@@ -1,9 +1,51 @@
 package biflow
 
-// serverPorts are ports that services listen on by default (IANA service name
-// and port number registry, and what is common where that registry is silent).
-// Ports below 1024 that are not here still count as reserved.
-var serverPorts = portSet(
+import "github.com/flowledger/flowledger/services/internal/flow"
+
+// standing is how well a port is known as one that servers listen on. A client's
+// port may be registered too, by chance, but is rarely one that everybody uses.
+type standing uint8
+
+const (
+	unlisted standing = iota
+	// registered: IANA has given the port a name for this transport.
+	registered
+	// common: services listen there by default.
+	common
+)
+
+// standingOf looks a port up.
+func standingOf(proto uint8, port uint16) standing {
+	switch {
+	case has(commonPorts[:], port):
+		return common
+	case isRegistered(proto, port):
+		return registered
+	}
+	return unlisted
+}
+
+// isRegistered tells ports that the IANA registry names (registered.go). What is
+// carried in UDP's or TCP's manner (UDP-Lite, DCCP) is registered with them.
+func isRegistered(proto uint8, port uint16) bool {
+	switch proto {
+	case flow.ProtoUDP, 136:
+		return has(registeredUDP[:], port)
+	case flow.ProtoSCTP:
+		return has(registeredSCTP[:], port)
+	}
+	return has(registeredTCP[:], port)
+}
+
+// has tells whether a bitset, 64 ports a word, holds a port.
+func has(set []uint64, port uint16) bool {
+	return int(port/64) < len(set) && set[port/64]&(1<<(port%64)) != 0
+}
+
+// commonPorts are ports that services listen on by default: what is widely used
+// of the registry, and what is where the registry is silent. Ports below 1024
+// that are in neither still count as reserved.
+var commonPorts = portSet(
 	20, 21, 22, 23, 25, 43, 49, 53, 67, 69, 70, 79, 80, 81, 88, 102, 110, 111, 113, 119, 123, 135, 137, 138, 139,
 	143, 161, 162, 179, 194, 201, 264, 389, 427, 443, 444, 445, 464, 465, 500, 502, 512, 513, 514, 515, 520, 521,
 	523, 540, 543, 544, 546, 547, 548, 554, 563, 587, 593, 601, 623, 631, 636, 646, 666, 853, 860, 873, 902, 953,
@@ -25,5 +67,3 @@ func portSet(ports ...uint16) (set [1024]uint64) {
 	}
 	return set
 }
-
-func isServerPort(p uint16) bool { return serverPorts[p/64]&(1<<(p%64)) != 0 }
