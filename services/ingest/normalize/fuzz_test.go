@@ -61,10 +61,7 @@ func FuzzDatagram(f *testing.F) {
 			}
 			seen := map[uint64]bool{}
 			for _, f := range out.Flows {
-				if seen[f.RecordId] && len(out.Flows)+len(out.Events)+len(out.Facts) < 1<<positionBits {
-					t.Fatalf("record id %x twice", f.RecordId)
-				}
-				seen[f.RecordId] = true
+				distinct(t, seen, f.RecordId)
 				if s := flowsText(f); !utf8.ValidString(s) {
 					t.Fatalf("not UTF-8: %q", s)
 				}
@@ -74,6 +71,12 @@ func FuzzDatagram(f *testing.F) {
 				if f.TimeFlowEndNs < f.TimeFlowStartNs {
 					t.Fatalf("ends before it starts: %v", f)
 				}
+			}
+			for _, e := range out.Events {
+				distinct(t, seen, e.RecordId)
+			}
+			for _, f := range out.Facts {
+				distinct(t, seen, f.RecordId)
 			}
 		}
 		out.Reset()
@@ -91,6 +94,15 @@ func FuzzDatagram(f *testing.F) {
 			t.Fatalf("%d fields, counted %d", fields, n.fields)
 		}
 	})
+}
+
+// distinct notes an identity, which must be a new one.
+func distinct(t *testing.T, seen map[uint64]bool, id uint64) {
+	t.Helper()
+	if seen[id] {
+		t.Fatalf("record id %x twice", id)
+	}
+	seen[id] = true
 }
 
 // flowsText is all that a flow has of text.

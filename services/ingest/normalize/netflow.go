@@ -53,6 +53,7 @@ func (m *message) setUptime(uptime uint32, unixMs, resolutionMs int64) {
 // ipfix reads the IPFIX messages of a datagram (RFC 7011 §3.1).
 func (n *Normalizer) ipfix(m *message, b []byte, out *Result) {
 	m.kind = flowv1.FlowType_FLOW_TYPE_IPFIX
+	whole := len(b)
 	for first := true; len(b) > 0 && !zero(b); {
 		if len(b) < ipfixHeader {
 			m.fail("truncated_header")
@@ -71,6 +72,8 @@ func (n *Normalizer) ipfix(m *message, b []byte, out *Result) {
 			m.fail("truncated_message")
 			length = len(b)
 		}
+		m.end = whole - len(b) + length
+		m.at(m.end - length)
 		m.exportNs = uint64(binary.BigEndian.Uint32(b[4:])) * nsPerS
 		m.sequence = binary.BigEndian.Uint32(b[8:])
 		m.header = b[:ipfixHeader]
@@ -108,6 +111,7 @@ func (n *Normalizer) sets(m *message, b []byte, out *Result) {
 		}
 		set := b[setHeader:length]
 		b = b[length:]
+		m.setEnd = m.end - len(b)
 		switch {
 		case id == templates:
 			n.templateSet(m, set, false, out)
@@ -143,6 +147,7 @@ func (n *Normalizer) readSet(m *message, t *template, set []byte, out *Result) {
 	if t.plan.fixed {
 		n.inferBoot(m, t, set)
 		for size := t.plan.min; len(set) >= size; set = set[size:] {
+			m.at(m.setEnd - len(set))
 			n.record(m, t, set[:size], nil, out)
 		}
 		return
@@ -156,6 +161,7 @@ func (n *Normalizer) readSet(m *message, t *template, set []byte, out *Result) {
 			}
 			return
 		}
+		m.at(m.setEnd - len(set))
 		n.record(m, t, set[:size], n.spans, out)
 		set = set[size:]
 	}

@@ -63,6 +63,7 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 		count = fit
 	}
 	for ; count > 0; count-- {
+		m.at(m.end - len(records))
 		n.record(m, n.v5, records[:v5Record], nil, out)
 		records = records[v5Record:]
 	}

@@ -126,6 +126,7 @@ func (n *Normalizer) netflow8(m *message, b []byte, out *Result) {
 		count = fit
 	}
 	for ; count > 0; count-- {
+		m.at(m.end - len(records))
 		n.aggregate(m, a, records[:size], out)
 		records = records[size:]
 	}

@@ -140,16 +140,19 @@ type message struct {
 	// skewMs is what is added to the exporter's times.
 	skewMs int64
 
-	// hash is of all the datagram says and who sent it. Its upper part is that of
-	// the record ids; position is the next lower part.
+	// hash is of all the datagram says and who sent it. Its upper part, base, is that
+	// of the record ids; position is the lower part of the next.
 	hash           uint64
 	base, position uint64
+	// end is where in the datagram the message ends, setEnd where the set does that
+	// is read.
+	end, setEnd int
 	// records counts those that were cut out of the message; uncounted tells that
 	// there are more.
 	records   int
 	uncounted bool
-	// waited counts the sets that have no template.
-	waited uint64
+	// waited tells that a set has no template yet.
+	waited bool
 	// noRoom tells that such a set could not wait.
 	noRoom bool
 	// bad is the first reason for which part of the datagram could not be read.
@@ -166,10 +169,16 @@ func (m *message) fail(reason string) {
 	}
 }
 
-// positionBits are the bits of a record id that tell the records of a datagram apart.
+// positionBits are the bits of a record id that tell the records of a datagram
+// apart. They say where in the datagram the record begins, so that an identity
+// depends neither on what could be read before it nor on when it was read. What a
+// record gives rise to is never more than it has bytes: each takes the next one.
 const positionBits = 16
 
-// nextID is the identity of the next record of the datagram.
+// at says where in the datagram the record begins that is read now.
+func (m *message) at(offset int) { m.position = uint64(offset) }
+
+// nextID is the next identity of the record that is read.
 func (m *message) nextID() uint64 {
 	id := m.base | m.position&(1<<positionBits-1)
 	m.position++
@@ -236,6 +245,7 @@ func (n *Normalizer) read(m *message, b []byte, out *Result) {
 	}
 	m.hash = m.identity(b)
 	m.base = m.hash &^ (1<<positionBits - 1)
+	m.end = len(b)
 	switch binary.BigEndian.Uint16(b) {
 	case 5:
 		n.netflow5(m, b, out)

@@ -60,6 +60,7 @@ func (n *Normalizer) samples(m *message, count uint32, rest []byte, out *Result)
 			m.fail("truncated_sample")
 			return
 		}
+		m.at(m.end - len(rest))
 		n.sample(m, format, rest[8:8+length], out)
 		rest = rest[8+length:]
 	}

@@ -80,7 +80,7 @@ func (m *message) leave(out *Result) {
 	d := m.dom
 	d.datagrams++
 	d.records += uint64(m.records)
-	if m.records > 0 || m.waited > 0 {
+	if m.records > 0 || m.waited {
 		// What holds no data may come twice in a row and be meant so.
 		d.duplicates.add(m.hash)
 	}

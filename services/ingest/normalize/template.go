@@ -68,6 +68,7 @@ func (n *Normalizer) templateSet(m *message, set []byte, options bool, out *Resu
 		} else if r, err := decodeTemplate(set[:size], v9, options); err != nil {
 			m.fail("bad_template_set")
 		} else {
+			m.at(m.setEnd - len(set))
 			n.addTemplate(m, &r, set[:size], out)
 		}
 		set = set[size:]

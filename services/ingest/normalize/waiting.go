@@ -64,9 +64,7 @@ func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
 	}
 	w := &waitingSet{msg: *m, id: id, message: alone, header: header}
 	w.msg.header, w.msg.bad, w.msg.records = alone[:header], "", 0
-	// Nobody knows how many records it holds: it gets an identity of its own.
-	m.waited++
-	w.msg.base, w.msg.position = (m.base+m.waited*0x9e3779b97f4a7c15)&^(1<<positionBits-1), 0
+	m.waited = true
 	if m.dom.waiting == nil {
 		m.dom.waiting = map[uint16][]*waitingSet{}
 	}

@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
@@ -62,10 +63,52 @@ func TestLateIsTheSame(t *testing.T) {
 	data := v9().set(300, append(tupleValues(1, 1), values(4, 3_900_000, 4, 3_950_000)...)...).datagram()
 	template := v9().template(300, specs...).datagram()
 	punctual, late := only(t, run(Default(), template, data)), only(t, run(Default(), data, template))
-	late.RecordId = punctual.RecordId
 	if d := cmp.Diff(renderMessage(late), renderMessage(punctual)); d != "" {
 		t.Errorf("(-late, +punctual)\n%s", d)
 	}
+}
+
+// An identity depends neither on when its record was read nor on what else of the
+// datagram could be.
+func TestIdentitiesDoNotDependOnWaiting(t *testing.T) {
+	flags := append([]spec{{ieApplicationName, variable}}, tuple...)
+	templates := func() Datagram {
+		return ipfix().template(300, tuple...).template(301, flags...).optionsTemplate(302, 1, spec{ieSelectorID, 4}, spec{ieSamplingInterval, 4}).datagram()
+	}
+	data := ipfix().set(300, append(tupleValues(100, 2), tupleValues(200, 3)...)...).
+		set(301, append([]byte{1, 'x'}, tupleValues(300, 1)...)...).
+		set(302, values(4, 1, 4, 10, 4, 2, 4, 20)...).set(300, tupleValues(400, 1)...).datagram()
+	second := ipfix().template(301, flags...).optionsTemplate(302, 1, spec{ieSelectorID, 4}, spec{ieSamplingInterval, 4}).datagram()
+	want := identities(t, run(Default(), templates(), data))
+	for name, in := range map[string][]Datagram{
+		"all wait":  {data, templates()},
+		"some wait": {ipfix().template(300, tuple...).datagram(), data, second},
+	} {
+		if d := cmp.Diff(identities(t, run(Default(), in...)), want); d != "" {
+			t.Errorf("%s (-got, +want)\n%s", name, d)
+		}
+	}
+}
+
+// identities are those of flows, by their bytes, and of samplers, by their rates. No
+// two are the same.
+func identities(t *testing.T, out *Result) map[string]uint64 {
+	t.Helper()
+	ids, seen := map[string]uint64{}, map[uint64]bool{}
+	for _, f := range out.Flows {
+		ids[fmt.Sprintf("flow %d", f.Bytes)] = f.RecordId
+		seen[f.RecordId] = true
+	}
+	for _, f := range out.Facts {
+		if f.Kind == flowv1.ExporterFactKind_EXPORTER_FACT_KIND_SAMPLER {
+			ids[fmt.Sprintf("sampler %d", f.SamplingRate)] = f.RecordId
+			seen[f.RecordId] = true
+		}
+	}
+	if len(ids) != 6 || len(seen) != 6 {
+		t.Fatalf("%v", ids)
+	}
+	return ids
 }
 
 func TestOptionsAheadOfTheirTemplate(t *testing.T) {
