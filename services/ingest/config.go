@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"runtime"
 	"time"
@@ -16,12 +15,14 @@ import (
 
 // Config is the configuration of ingest.
 type Config struct {
-	Listen           []string         `yaml:"listen" doc:"UDP addresses (host:port); each takes NetFlow v5, v9, IPFIX and sFlow, told apart by content"`
+	Listen           []string         `yaml:"listen" doc:"addresses: host:port is UDP, for NetFlow v5, v9, IPFIX and sFlow, told apart by content; tcp://host:port and tls://host:port are for IPFIX"`
 	Allow            []netip.Prefix   `yaml:"allow" doc:"who may send (CIDR); the default is everybody: name your exporters"`
 	ReceiveBuffer    conf.Bytes       `yaml:"receive_buffer" doc:"kernel buffer per socket; Linux grants at most net.core.rmem_max"`
 	Readers          int              `yaml:"readers" doc:"sockets per address; the kernel deals exporters out to them (SO_REUSEPORT, Linux)"`
 	Decoders         int              `yaml:"decoders" doc:"exporters are dealt out to so many decoders; 0 is one per processor, less one"`
 	QueueBytes       conf.Bytes       `yaml:"queue_bytes" doc:"memory for datagrams that wait for the decoder, or for Kafka where there is no spool; beyond, they are dropped and counted"`
+	Limits           limitsConfig     `yaml:"limits" doc:"how much one address may send, and how many may"`
+	Streams          streamConfig     `yaml:"streams" doc:"IPFIX over TCP and TLS, for tcp:// and tls:// in listen"`
 	MetricsExporters int              `yaml:"metrics_exporters" doc:"exporters with metrics of their own; further ones are counted together"`
 	Spool            Spool            `yaml:"spool" doc:"where records wait on disk while Kafka is away"`
 	Normalize        normalize.Config `yaml:"normalize" doc:"how datagrams become flows"`
@@ -46,6 +47,8 @@ func Default() Config {
 		ReceiveBuffer:    16 << 20,
 		Readers:          1,
 		QueueBytes:       64 << 20,
+		Limits:           defaultLimits(),
+		Streams:          defaultStreams(),
 		MetricsExporters: 256,
 		Spool:            Spool{MaxBytes: 4 << 30, After: 3 * time.Second},
 		Normalize:        normalize.Default(),
@@ -59,14 +62,7 @@ func Default() Config {
 // Validate names every key that breaks a rule.
 func (c *Config) Validate() error {
 	var errs []error
-	if len(c.Listen) == 0 {
-		errs = append(errs, conf.Invalid("listen", "at least one address is needed", "set it to [\":2055\"]"))
-	}
-	for _, addr := range c.Listen {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			errs = append(errs, conf.Invalid("listen", "an address is host:port", "write \":2055\" for all interfaces, not %q", addr))
-		}
-	}
+	errs = append(errs, validateListen(c.Listen, &c.Streams.TLS))
 	if len(c.Allow) == 0 {
 		errs = append(errs, conf.Invalid("allow", "nobody could send", "name your exporters, as in [192.0.2.0/24], or 0.0.0.0/0 and ::/0 for everybody"))
 	}
@@ -95,6 +91,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, conf.Invalid("spool.after", "from 100ms to 1m", "change %s; 3s is the default", c.Spool.After))
 	}
 	return errors.Join(append(errs,
+		conf.Under("limits", c.Limits.Validate()), conf.Under("streams", c.Streams.Validate()),
 		conf.Under("normalize", c.Normalize.Validate()),
 		conf.Under("vpc", c.VPC.Validate()), conf.Under("vpc.logs", c.VPC.Logs.Validate()),
 		conf.Under("zeek", c.Zeek.Validate()), conf.Under("zeek.logs", c.Zeek.Logs.Validate()),

@@ -134,10 +134,14 @@ func (d *decoder) step() error {
 
 func (d *decoder) decode(item *datagram) {
 	payload, from := d.batch.payload(item), item.from.Addr()
+	if item.session != 0 && len(payload) == 0 {
+		d.normalizer.EndSession(from, item.session)
+		return
+	}
 	d.metrics.exporterDatagrams.add(from, 1)
 	d.metrics.exporterBytes.add(from, len(payload))
 	d.normalizer.Datagram(normalize.Datagram{
-		Exporter: from, Port: item.from.Port(), ReceivedNs: item.receivedNs, Payload: payload,
+		Exporter: from, Port: item.from.Port(), ReceivedNs: item.receivedNs, Payload: payload, Session: item.session,
 	}, &d.result)
 }
 

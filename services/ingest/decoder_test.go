@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/ingest/normalize"
 	"github.com/flowledger/flowledger/services/internal/dispatch"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
@@ -30,7 +29,7 @@ type diary struct {
 func (d *diary) Partitions(int) int { return 1 }
 
 func (d *diary) Append(topic, _ int, m flow.Message) error {
-	if f, ok := m.(*flowv1.Flow); ok {
+	if f, ok := m.(*flow.Fresh); ok {
 		d.flows++
 		d.said = append(d.said, fmt.Sprintf("flow of tick %d", eventtime.TickOf(f.TimeReceivedNs)))
 	}
@@ -157,15 +156,15 @@ func TestManyDatagramsAreHandedOverInPieces(t *testing.T) {
 func TestLabelsAreBounded(t *testing.T) {
 	m := newMetrics(prometheus.NewRegistry(), 2)
 	for i := range 5 {
-		m.refused.add(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 1)
+		m.exporterDatagrams.add(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 1)
 	}
-	m.refused.add(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 1)
+	m.exporterDatagrams.add(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 1)
 	for label, want := range map[string]float64{"192.0.2.0": 1, "192.0.2.1": 2, others: 3} {
-		if got := testutil.ToFloat64(m.refused.vec.WithLabelValues(label)); got != want {
+		if got := testutil.ToFloat64(m.exporterDatagrams.vec.WithLabelValues(label)); got != want {
 			t.Errorf("%s: %v, want %v", label, got, want)
 		}
 	}
-	if n := testutil.CollectAndCount(m.refused.vec); n != 3 {
+	if n := testutil.CollectAndCount(m.exporterDatagrams.vec); n != 3 {
 		t.Errorf("%d labels, want 3", n)
 	}
 }

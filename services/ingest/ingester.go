@@ -31,7 +31,9 @@ type ingester struct {
 	source    *stage.Source
 	clock     *clock
 	queues    *queues
+	gate      *gate
 	listeners []*listener
+	streams   *streams
 	logs      *logs
 }
 
@@ -49,6 +51,8 @@ func newIngester(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*inge
 	}
 	watch(reg, in.queues)
 	in.logs = newLogs(in, reg)
+	in.gate = newGate(cfg.Allow, cfg.Limits, cfg.Normalize.MaxExporters/2, in.metrics, reg)
+	in.streams = newStreams(cfg.Streams, in.gate, in.queues, in.metrics, reg, in.log)
 	for _, addr := range cfg.Listen {
 		if err := in.listen(addr); err != nil {
 			in.close()
@@ -62,9 +66,17 @@ func newIngester(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*inge
 }
 
 // listen opens the sockets of an address.
-func (in *ingester) listen(addr string) error {
+func (in *ingester) listen(text string) error {
+	e, err := parseEndpoint(text)
+	if err != nil {
+		return err
+	}
+	if e.transport != overUDP {
+		return in.streams.listen(e)
+	}
+	addr := e.addr
 	for i := range in.cfg.Readers {
-		l, err := listen(addr, &in.cfg, in.queues, in.metrics, in.log)
+		l, err := listen(addr, &in.cfg, in.gate, in.queues, in.metrics, in.log)
 		if err != nil {
 			return err
 		}
@@ -88,6 +100,7 @@ func (in *ingester) close() {
 	for _, l := range in.listeners {
 		l.conn.Close()
 	}
+	in.streams.close()
 }
 
 // run works until ctx is done: then it takes what the sockets hold, hands it to
@@ -161,8 +174,14 @@ func (in *ingester) decode(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	decoders := in.newDecoders()
-	errs := make([]error, len(in.listeners)+len(decoders))
+	errs := make([]error, len(in.listeners)+len(decoders)+1)
 	var reading, decoding sync.WaitGroup
+	streams := &errs[len(errs)-1]
+	reading.Go(func() {
+		if *streams = in.streams.run(ctx); *streams != nil {
+			cancel()
+		}
+	})
 	for i, l := range in.listeners {
 		reading.Go(func() {
 			if errs[i] = l.run(ctx); errs[i] != nil {

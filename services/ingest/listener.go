@@ -17,7 +17,7 @@ const maxDatagram = 64 << 10
 // listener reads one socket into the queue.
 type listener struct {
 	conn    *net.UDPConn
-	allow   allowList
+	gate    *gate
 	queues  *queues
 	metrics *metrics
 	log     *slog.Logger
@@ -26,7 +26,7 @@ type listener struct {
 }
 
 // listen opens a socket. The caller closes it.
-func listen(addr string, cfg *Config, q *queues, m *metrics, log *slog.Logger) (*listener, error) {
+func listen(addr string, cfg *Config, g *gate, q *queues, m *metrics, log *slog.Logger) (*listener, error) {
 	conn, err := openSocket(addr, cfg.Readers > 1)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; is another collector running? choose other addresses with listen", addr, err)
@@ -41,7 +41,7 @@ func listen(addr string, cfg *Config, q *queues, m *metrics, log *slog.Logger) (
 			"listen", addr, "receive_buffer", int64(cfg.ReceiveBuffer), "granted", granted,
 			"fix", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", int64(cfg.ReceiveBuffer)))
 	}
-	return &listener{conn: conn, allow: cfg.Allow, queues: q, metrics: m, log: log, buffer: granted}, nil
+	return &listener{conn: conn, gate: g, queues: q, metrics: m, log: log, buffer: granted}, nil
 }
 
 // run reads until ctx is done, then takes what the kernel has received by then.
@@ -86,8 +86,7 @@ func openSocket(addr string, shared bool) (*net.UDPConn, error) {
 
 func (l *listener) receive(from netip.AddrPort, payload []byte) {
 	addr := from.Addr().Unmap().WithZone("")
-	if !l.allow.has(addr) {
-		l.metrics.refused.add(addr, 1)
+	if !l.gate.admit(addr, len(payload)) {
 		return
 	}
 	l.metrics.datagrams.Inc()

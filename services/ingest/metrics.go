@@ -13,7 +13,7 @@ type metrics struct {
 	readErrors                     prometheus.Counter
 	dropped                        *prometheus.CounterVec
 	droppedQueue, droppedKernel    prometheus.Counter
-	refused                        *exporterCounter
+	refused                        [refusals]*topCounter
 	exporterDatagrams              *exporterCounter
 	exporterBytes                  *exporterCounter
 
@@ -49,7 +49,6 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		badDatagrams:      counter("bad_datagrams_total", "Datagrams of which some part could not be read; the rest was used."),
 		readErrors:        counter("read_errors_total", "Errors of reading a socket."),
 		dropped:           vec("dropped_total", "reason", "Datagrams lost before they were decoded: queue_full (Kafka or the decoder is behind), kernel (the socket's buffer was full)."),
-		refused:           perExporter("refused_total", "Datagrams from addresses outside allow."),
 		exporterDatagrams: perExporter("exporter_datagrams_total", "Datagrams decoded, per exporter."),
 		exporterBytes:     perExporter("exporter_bytes_total", "UDP payload decoded, per exporter."),
 		dataRecords:       counter("data_records_total", "Data records cut out of datagrams."),
@@ -68,6 +67,7 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		tick:              prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: "tick_end_seconds", Help: "Stream time up to which everything received has been handed over."}),
 	}
 	r.MustRegister(m.tick)
+	m.refused = newRefused(r, exporters)
 	m.droppedQueue, m.droppedKernel = m.dropped.WithLabelValues("queue_full"), m.dropped.WithLabelValues("kernel")
 	for _, kind := range []string{"flow", "event", "flow_and_event", "dead"} {
 		m.records.WithLabelValues(kind)

@@ -12,6 +12,9 @@ import (
 type datagram struct {
 	from       netip.AddrPort
 	receivedNs uint64
+	// session is a transport session's number, 0 for UDP (normalize.Datagram); if
+	// the payload is empty then, it is the session's end.
+	session    uint64
 	start, end int
 }
 
@@ -80,6 +83,11 @@ func newQueue(memory *budget, clock func() uint64) *queue {
 func (q *queue) put(from netip.AddrPort, payload []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.add(from, 0, payload)
+}
+
+// add is put, by who holds the lock.
+func (q *queue) add(from netip.AddrPort, session uint64, payload []byte) bool {
 	size := len(payload) + itemBytes
 	if !q.memory.take(size) {
 		return false
@@ -87,7 +95,7 @@ func (q *queue) put(from netip.AddrPort, payload []byte) bool {
 	q.size += size
 	start := len(q.open.bytes)
 	q.open.bytes = append(q.open.bytes, payload...)
-	q.open.items = append(q.open.items, datagram{from: from, receivedNs: q.now(), start: start, end: len(q.open.bytes)})
+	q.open.items = append(q.open.items, datagram{from: from, receivedNs: q.now(), session: session, start: start, end: len(q.open.bytes)})
 	if len(q.open.items) == 1 {
 		select {
 		case q.wake <- struct{}{}:

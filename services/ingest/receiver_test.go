@@ -77,7 +77,8 @@ type listening struct {
 func newListening(t testing.TB) *listening {
 	in, out := socketPair(t, "127.0.0.1:0")
 	cfg := Default()
-	l := &listener{conn: in, allow: cfg.Allow, metrics: newMetrics(prometheus.NewRegistry(), 10),
+	m := newMetrics(prometheus.NewRegistry(), 10)
+	l := &listener{conn: in, gate: newGate(cfg.Allow, cfg.Limits, 10, m, prometheus.NewRegistry()), metrics: m,
 		queues: newQueues(1, 1<<30, (&hands{ns: 1}).read)}
 	r, err := newReceiver(in)
 	if err != nil {

@@ -54,8 +54,16 @@ const (
 // Send gives all records of r to the sink, which copies them: r may be reset. It
 // ends at the first error; what came before it has been taken.
 func Send(r *normalize.Result, to Sink) error {
+	if feed, ok := to.(*stage.Feed); ok { // at the price of one lock
+		return feed.Batch(func(open *stage.Open) error { return send(r, open) })
+	}
+	return send(r, to)
+}
+
+func send(r *normalize.Result, to Sink) error {
+	partitions := to.Partitions(flowsRaw)
 	for _, f := range r.Flows {
-		if err := to.Append(flowsRaw, flow.Partition(flow.ConversationHash(f), to.Partitions(flowsRaw)), f); err != nil {
+		if err := to.Append(flowsRaw, flow.Partition(flow.ConversationHash(f), partitions), (*flow.Fresh)(f)); err != nil {
 			return err
 		}
 	}

@@ -60,8 +60,8 @@ func TestSend(t *testing.T) {
 	conversation := flow.Partition(flow.ConversationHash(there), 4)
 	home := flow.Partition(flow.ExporterHash(at), 2)
 	want := []string{
-		fmt.Sprintf("flows.raw/%d *flowv1.Flow", conversation),
-		fmt.Sprintf("flows.raw/%d *flowv1.Flow", conversation),
+		fmt.Sprintf("flows.raw/%d *flow.Fresh", conversation),
+		fmt.Sprintf("flows.raw/%d *flow.Fresh", conversation),
 		fmt.Sprintf("events/%d *flowv1.Event", home),
 		fmt.Sprintf("exporters/%d *flowv1.ExporterFact", home),
 		fmt.Sprintf("dns/%d *flowv1.Dns", home),

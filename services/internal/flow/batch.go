@@ -15,6 +15,14 @@ type Message interface {
 // AppendDelimited appends m to a batch: its length as a varint, then its bytes
 // (protodelim's format).
 func AppendDelimited(batch []byte, m Message) []byte {
+	if a, ok := m.(appender); ok {
+		return a.appendDelimited(batch)
+	}
+	return appendGenerated(batch, m)
+}
+
+// appendGenerated is the way of the generated code, for any message.
+func appendGenerated(batch []byte, m Message) []byte {
 	size := m.SizeVT()
 	batch = binary.AppendUvarint(batch, uint64(size))
 	start := len(batch)

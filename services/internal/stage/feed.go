@@ -13,11 +13,16 @@ import (
 type Feed struct {
 	source *Source
 
-	mu  sync.Mutex
-	out *Output
-	// open is the bytes in out, unasked those of them since room was asked for.
-	open, unasked int64
+	mu   sync.Mutex
+	open Open
+	// told is the part of the bytes in open that the source has been told of.
+	told int64
+	// ask tells that much was appended since room was asked for.
+	ask bool
 }
+
+// Open is the open tick as one who appends much at once sees it: see Feed.Batch.
+type Open struct{ out *Output }
 
 // askBytes is after how many bytes a feed asks whether there is still room: the
 // answer costs a lock that all feeds share.
@@ -28,63 +33,58 @@ func (f *Feed) Partitions(topic int) int { return f.source.counts[topic] }
 
 // Append adds a record to the open tick, with Source.Append's errors.
 func (f *Feed) Append(topic, partition int, m flow.Message) error {
-	if err := f.lock(); err != nil {
-		return err
-	}
-	defer f.mu.Unlock()
-	before := f.out.batchBytes(topic, partition)
-	f.out.Append(topic, partition, m)
-	f.grown(f.out.batchBytes(topic, partition), before)
-	return nil
+	return f.Batch(func(to *Open) error { return to.Append(topic, partition, m) })
 }
 
 // AppendMessage adds a record that is a message of its own, as Source.AppendMessage does.
 func (f *Feed) AppendMessage(topic, partition int, key, value []byte, headers ...Header) error {
+	return f.Batch(func(to *Open) error { return to.AppendMessage(topic, partition, key, value, headers...) })
+}
+
+// Batch has many records appended under one lock, all to the same tick: say says
+// them. They should not be more than some hundred kilobytes, since whether there is
+// room for them is asked once, before. The errors are Source.Append's, and say's.
+func (f *Feed) Batch(say func(to *Open) error) error {
 	if err := f.lock(); err != nil {
 		return err
 	}
 	defer f.mu.Unlock()
-	f.out.AppendMessage(topic, partition, key, value)
-	f.out.attach(topic, partition, headers)
-	f.grown(len(key)+len(value)+messageBytes, 0)
+	err := say(&f.open)
+	if n := f.open.out.bytes; n-f.told >= askBytes {
+		f.source.open.Add(n - f.told)
+		f.told = n
+		f.ask = true
+	}
+	return err
+}
+
+// Partitions is the number of partitions of a topic, by index.
+func (o *Open) Partitions(topic int) int { return o.out.Partitions(topic) }
+
+// Append adds a record; there is no error.
+func (o *Open) Append(topic, partition int, m flow.Message) error {
+	o.out.Append(topic, partition, m)
 	return nil
 }
 
-// messageBytes is what a message counts for beside its key and value.
-const messageBytes = 64
-
-// batchBytes is how long the last batch of a partition is.
-func (o *Output) batchBytes(topic, partition int) int {
-	batches := o.topics[topic][partition].batches
-	if len(batches) == 0 {
-		return 0
-	}
-	return len(batches[len(batches)-1].value)
-}
-
-// grown counts what was appended: to the batch that had been so long before, or
-// to a new one.
-func (f *Feed) grown(now, before int) {
-	n := int64(now)
-	if now > before {
-		n -= int64(before)
-	}
-	f.open += n
-	if f.unasked += n; f.unasked >= askBytes {
-		f.source.open.Add(f.unasked)
-	}
+// AppendMessage adds a record that is a message of its own, as Source.AppendMessage
+// does; there is no error.
+func (o *Open) AppendMessage(topic, partition int, key, value []byte, headers ...Header) error {
+	o.out.AppendMessage(topic, partition, key, value)
+	o.out.attach(topic, partition, headers)
+	return nil
 }
 
 // lock locks the feed once a record can be taken, or tells why none can.
 func (f *Feed) lock() error {
 	for {
 		f.mu.Lock()
-		if f.unasked < askBytes && !f.source.gone.Load() {
+		if !f.ask && !f.source.gone.Load() {
 			return nil
 		}
 		changed, err := f.source.room()
 		if err == nil {
-			f.unasked = 0
+			f.ask = false
 			return nil
 		}
 		f.mu.Unlock()
@@ -106,18 +106,15 @@ func (f *Feed) lock() error {
 func (f *Feed) take(to [][][]outBatch) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.out.take(func(t, p int, b *outBatch, _ bool) { to[t][p] = append(to[t][p], *b) })
-	if f.unasked < askBytes {
-		f.source.open.Add(f.unasked)
-	}
-	f.source.open.Add(-f.open)
-	f.open, f.unasked = 0, 0
+	f.open.out.take(func(t, p int, b *outBatch, _ bool) { to[t][p] = append(to[t][p], *b) })
+	f.source.open.Add(-f.told)
+	f.told, f.ask = 0, false
 }
 
 func (f *Feed) anyOpen() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.open > 0
+	return f.open.out.bytes > 0
 }
 
 // room tells why no record can be taken, and what to wait for.

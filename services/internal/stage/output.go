@@ -13,7 +13,12 @@ type Output struct {
 	topics [][]partitionOutput // [output index][partition]
 	// maxBytes cuts batches.
 	maxBytes int
+	// bytes is what has been said so far.
+	bytes int64
 }
+
+// messageBytes is what a message of its own counts for beside its key and value.
+const messageBytes = 64
 
 // partitionOutput is what goes to one partition of one topic in the open tick.
 type partitionOutput struct {
@@ -45,14 +50,26 @@ func NewOutput(partitions ...int) *Output {
 // Partitions is the number of partitions of an output topic.
 func (o *Output) Partitions(topic int) int { return len(o.topics[topic]) }
 
-// Append adds a record to the open batch of a partition.
+// Append adds a record to the open batch of a partition. It is written there at
+// once, and moves on to a new batch if it turns out to be too much for this one:
+// to ask for its size before would take as long as writing it.
 func (o *Output) Append(topic, partition int, m flow.Message) {
 	p := &o.topics[topic][partition]
-	if n := len(p.batches); n == 0 || p.batches[n-1].plain || len(p.batches[n-1].value)+m.SizeVT() > o.maxBytes {
+	n := len(p.batches)
+	if n == 0 || p.batches[n-1].plain {
 		p.batches = append(p.batches, outBatch{value: getBuffer()})
+		n++
 	}
-	b := &p.batches[len(p.batches)-1]
+	b := &p.batches[n-1]
+	end := len(b.value)
 	b.value = flow.AppendDelimited(b.value, m)
+	o.bytes += int64(len(b.value) - end)
+	if len(b.value) > o.maxBytes && b.count > 0 {
+		moved := append(getBuffer(), b.value[end:]...)
+		b.value = b.value[:end]
+		p.batches = append(p.batches, outBatch{value: moved, count: 1})
+		return
+	}
 	b.count++
 }
 
@@ -61,6 +78,7 @@ func (o *Output) Append(topic, partition int, m flow.Message) {
 func (o *Output) AppendMessage(topic, partition int, key, value []byte) {
 	p := &o.topics[topic][partition]
 	p.batches = append(p.batches, outBatch{key: key, value: value, count: 1, plain: true})
+	o.bytes += int64(len(key) + len(value) + messageBytes)
 }
 
 // attach gives headers to the message that was said last.
@@ -96,6 +114,7 @@ func (o *Output) Reset() {
 // take hands over every batch with its buffer and leaves the output empty. last
 // tells the last batch of a partition.
 func (o *Output) take(f func(topic, partition int, b *outBatch, last bool)) {
+	o.bytes = 0
 	for t := range o.topics {
 		for p := range o.topics[t] {
 			batches := o.topics[t][p].batches

@@ -135,7 +135,7 @@ type Header struct{ Key, Value string }
 // Feed makes another way into the source, so that several goroutines can append
 // without waiting for each other.
 func (s *Source) Feed() *Feed {
-	f := &Feed{source: s, out: NewOutput(s.counts...)}
+	f := &Feed{source: s, open: Open{NewOutput(s.counts...)}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.feeds = append(s.feeds, f)
