@@ -7,6 +7,7 @@ export CGO_ENABLED := 0
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X github.com/flowledger/flowledger/services/internal/run.version=$(VERSION)
 BINARIES := ingest dedup stitch detect sink flowctl
+ENGINE   := ./internal/embedded/flowledger-engine
 PROTO    := cd proto && GOWORK=off go tool -modfile=tools/go.mod buf
 DATA     ?= ../shared/data
 FUZZTIME ?= 3s
@@ -20,14 +21,9 @@ help: ## Show this list
 ## ---- build ----
 
 .PHONY: build
-build: ## Build the static binaries into bin/
+build: ## Build the six static binaries into bin/, and the engine of "flowctl dev" beside them
 	@mkdir -p bin
-	@cd services && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/ $(addprefix ./,$(BINARIES))
-
-.PHONY: image-binaries
-image-binaries: ## Build what the images hold into bin/image/ (Linux; flowctl without the engine of "flowctl dev")
-	@mkdir -p bin/image
-	@cd services && GOOS=linux go build -tags noengine -trimpath -ldflags '$(LDFLAGS)' -o ../bin/image/ $(addprefix ./,$(BINARIES))
+	@cd services && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/ $(addprefix ./,$(BINARIES)) $(ENGINE)
 
 .PHONY: clean
 clean: ## Remove what was built
@@ -67,7 +63,7 @@ test-fuzz: ## Run every fuzz target briefly (FUZZTIME=3s each)
 	@deploy/ci/fuzz $(FUZZTIME)
 
 .PHONY: test-deploy
-test-deploy: image-binaries ## Hold helm, compose and Dockerfile against the services' configuration
+test-deploy: build ## Hold helm, compose, images and binaries against the services' configuration
 	@# What is judged lies outside the module, so a cached verdict would be stale: -count=1.
 	@cd deploy/validate && GOWORK=off go vet ./... && GOWORK=off go test -count=1 ./...
 

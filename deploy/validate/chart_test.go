@@ -106,12 +106,12 @@ func compare(t *testing.T, file, got string) {
 // What is wrong in a rendering must be noticed: each case breaks one thing.
 func TestBrokenChartIsNoticed(t *testing.T) {
 	deployment := func(o *Objects, service string) *corev1.PodSpec {
-		for _, d := range o.Deployments {
-			if strings.HasSuffix(d.Name, "-"+service) {
-				return &d.Spec.Template.Spec
+		for _, p := range o.pods() {
+			if strings.HasSuffix(p.owner.Name, "-"+service) {
+				return p.spec
 			}
 		}
-		t.Fatal("no deployment of ", service)
+		t.Fatal("no pods of ", service)
 		return nil
 	}
 	for name, tc := range map[string]struct {
@@ -156,6 +156,13 @@ func TestBrokenChartIsNoticed(t *testing.T) {
 		}, "runs before its ConfigMap ledger-flowledger-topics is made"},
 		"selector of the Service": {func(o *Objects) { o.Services[0].Spec.Selector["app.kubernetes.io/component"] = "sink" }, "nobody in Deployment ledger-flowledger-sink has UDP port"},
 		"port of the Service":     {func(o *Objects) { o.Services[0].Spec.Ports[0].Port = 2056 }, "has UDP port udp-2055"},
+		"no Service":              {func(o *Objects) { o.StatefulSets[0].Spec.ServiceName = "x" }, "StatefulSet ledger-flowledger-ingest: there is no Service x"},
+		"selector":                {func(o *Objects) { o.StatefulSets[0].Spec.Template.Labels = nil }, "StatefulSet ledger-flowledger-ingest does not select its own pods"},
+		"no storage": {func(o *Objects) {
+			c := &deployment(o, "ingest").Containers[0]
+			c.VolumeMounts = c.VolumeMounts[:1]
+		}, "vpc.state_dir /var/lib/flowledger/ingest is in no volume"},
+		"no claim": {func(o *Objects) { o.StatefulSets[0].Spec.VolumeClaimTemplates = nil }, "there is no volume storage to mount"},
 		"root": {func(o *Objects) {
 			no := false
 			deployment(o, "sink").SecurityContext.RunAsNonRoot = &no
@@ -184,6 +191,11 @@ func TestWrongValuesAreRefusedByThePrograms(t *testing.T) {
 		"clickhouse.databas: unknown key":             "clickhouse: {databas: ledger}",
 		"cut.rows: from 1 to 400000":                  "sink: {config: {cut: {rows: 500000}}}",
 		"\"10\" is no duration":                       "stitch: {config: {stitch: {tcp_idle: 10}}}",
+		"spool.max_bytes 8GiB does not fit":           "ingest: {config: {spool: {max_bytes: 8GiB}}}",
+		"spool.max_bytes 4GiB does not fit into":      "ingest: {storage: {enabled: false, size: 4Gi}}",
+		"spool.dir /spool is in no volume":            "ingest: {config: {spool: {dir: /spool}}}",
+		"zeek.state_dir /zeek is in no volume":        "ingest: {config: {zeek: {state_dir: /zeek}}}",
+		"spool.dir is empty":                          "ingest: {config: {spool: {dir: ''}}}",
 	} {
 		v, err := chartutil.ReadValues([]byte(values))
 		if err != nil {
@@ -208,6 +220,8 @@ func TestWrongValuesAreRefusedByTheSchema(t *testing.T) {
 		"value must be one of 'Local', 'Cluster'":       "ingest: {service: {externalTrafficPolicy: Remote}}",
 		"maximum: got 90,000, want 86,400":              "ingest: {service: {sessionAffinityTimeoutSeconds: 90000}}",
 		"at '/kafka/brokers/0': 'kafka' does not match": "kafka: {brokers: [kafka]}",
+		"'/ingest/storage/size': '5GB' does not match":  "ingest: {storage: {size: 5GB}}",
+		"every replica would read every file":           "ingest: {config: {vpc: {s3: {bucket: b}}}}",
 	} {
 		v, err := chartutil.ReadValues([]byte(values))
 		if err != nil {

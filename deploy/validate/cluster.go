@@ -13,12 +13,15 @@ import (
 
 // Links finds objects that name others which are not there, or not yet.
 func (o *Objects) Links(foreignAccount string) (problems []error) {
-	for _, d := range o.Deployments {
-		if !labels.SelectorFromSet(d.Spec.Selector.MatchLabels).Matches(labels.Set(d.Spec.Template.Labels)) {
-			problems = append(problems, fmt.Errorf("Deployment %s does not select its own pods", d.Name))
+	for _, s := range o.StatefulSets {
+		if !slices.ContainsFunc(o.Services, func(v *corev1.Service) bool { return v.Name == s.Spec.ServiceName }) {
+			problems = append(problems, fmt.Errorf("StatefulSet %s: there is no Service %s", s.Name, s.Spec.ServiceName))
 		}
 	}
 	for _, p := range o.pods() {
+		if !p.job() && !labels.SelectorFromSet(p.selector.MatchLabels).Matches(labels.Set(p.meta.Labels)) {
+			problems = append(problems, fmt.Errorf("%s does not select its own pods", p.where))
+		}
 		account := p.spec.ServiceAccountName
 		if _, ok := o.Accounts[account]; !ok && account != foreignAccount {
 			problems = append(problems, fmt.Errorf("%s: there is no ServiceAccount %s", p.where, account))
@@ -64,14 +67,14 @@ func (o *Objects) hooked(p *pod) (problems []error) {
 // targets holds a Service against the pods that it selects.
 func (o *Objects) targets(s *corev1.Service) (problems []error) {
 	selector, found := labels.SelectorFromSet(s.Spec.Selector), false
-	for _, d := range o.Deployments {
-		if !selector.Matches(labels.Set(d.Spec.Template.Labels)) {
+	for _, p := range o.pods() {
+		if !selector.Matches(labels.Set(p.meta.Labels)) {
 			continue
 		}
 		found = true
 		for _, port := range s.Spec.Ports {
-			if !slices.ContainsFunc(d.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return serves(&c, &port) }) {
-				problems = append(problems, fmt.Errorf("Service %s: nobody in Deployment %s has %s port %s", s.Name, d.Name, port.Protocol, port.TargetPort.String()))
+			if !slices.ContainsFunc(p.spec.Containers, func(c corev1.Container) bool { return serves(&c, &port) }) {
+				problems = append(problems, fmt.Errorf("Service %s: nobody in %s has %s port %s", s.Name, p.where, port.Protocol, port.TargetPort.String()))
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func ComposeProcesses(project *types.Project) (processes []*Process, problems []
 func composeProcess(project *types.Project, s *types.ServiceConfig) (p *Process, problems []error) {
 	p = &Process{
 		Where: "service " + s.Name, Binary: binaryOf(s.Image), Args: s.Command, Job: s.Restart == "no",
-		Env: map[string]string{}, Files: map[string]string{}, Grace: 10 * time.Second, // Docker's default
+		Env: map[string]string{}, Files: map[string]string{}, Storage: map[string]int64{}, Grace: 10 * time.Second, // Docker's default
 	}
 	wrong := func(format string, args ...any) { problems = append(problems, p.problem(format, args...)) }
 	if s.StopGracePeriod != nil {
@@ -70,9 +70,16 @@ func composeProcess(project *types.Project, s *types.ServiceConfig) (p *Process,
 		}
 		problems = append(problems, p.file(target, project.Secrets[c.Source].File)...)
 	}
+	for _, v := range s.Volumes {
+		if v.Type != types.VolumeTypeVolume || v.Source == "" || v.ReadOnly {
+			wrong("what is mounted at %s must be a volume with a name, or it is lost with the container", v.Target)
+			continue
+		}
+		p.Storage[v.Target] = 0
+	}
 	for _, port := range s.Ports {
-		switch {
-		case port.Protocol == "udp":
+		switch port.Protocol {
+		case "udp":
 			p.UDP = append(p.UDP, int(port.Target))
 		default:
 			p.TCP = append(p.TCP, int(port.Target))

@@ -66,6 +66,9 @@ func TestBrokenComposeIsNoticed(t *testing.T) {
 		"latest":           {"kafka", func(s *types.ServiceConfig) { s.Image = "apache/kafka" }, "must have a tag other than latest"},
 		"capabilities":     {"ingest", func(s *types.ServiceConfig) { s.CapDrop = nil }, "no capabilities"},
 		"root":             {"ingest", func(s *types.ServiceConfig) { s.User = "0:0" }, "runs as root"},
+		"no volume":        {"ingest", func(s *types.ServiceConfig) { s.Volumes = nil }, "spool.dir /var/lib/flowledger/spool is in no volume"},
+		"nameless volume":  {"ingest", func(s *types.ServiceConfig) { s.Volumes[0].Source = "" }, "must be a volume with a name"},
+		"root's volume":    {"ingest", func(s *types.ServiceConfig) { s.Volumes[0].Target = "/var/lib" }, "the volume at /var/lib would be root's"},
 		"privileges":       {"clickhouse", func(s *types.ServiceConfig) { s.SecurityOpt = nil }, "can gain privileges"},
 	} {
 		t.Run(name, func(t *testing.T) {

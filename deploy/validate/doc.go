@@ -7,7 +7,7 @@
 //	docker-compose.yml ─▶ compose-go ───────────╮
 //	                                            ├─▶ []Process ─▶ Programs.Judge ─▶ what is wrong
 //	helm/flowledger ─▶ helm's engine ─▶ API types╯                    │
-//	                                                bin/image/<service> config check, config print
+//	                                                bin/<service> config check, config print
 //
 // There is no cluster and no schema server here: rendered objects are decoded
 // strictly into the real API types (an unknown or misspelt field is an error),

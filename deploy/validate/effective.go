@@ -20,7 +20,13 @@ type Effective struct {
 		Addr string `json:"addr"`
 	} `json:"http"`
 	ShutdownTimeout string `json:"shutdown_timeout"`
-	Kafka           struct {
+	Spool           struct {
+		Dir      string `json:"dir"`
+		MaxBytes string `json:"max_bytes"`
+	} `json:"spool"`
+	VPC   places `json:"vpc"`
+	Zeek  places `json:"zeek"`
+	Kafka struct {
 		Brokers     []string       `json:"brokers"`
 		TopicPrefix string         `json:"topic_prefix"`
 		Group       string         `json:"group"`
@@ -35,6 +41,11 @@ type Effective struct {
 
 	usesKafka, usesLedger bool
 	shutdown              time.Duration
+}
+
+// places are where ingest remembers how far it has read log files.
+type places struct {
+	StateDir string `json:"state_dir"`
 }
 
 // Effective asks the program itself what a process's configuration amounts to.

@@ -30,11 +30,11 @@ type instruction struct{ name, rest string }
 func LintDockerfile(text string) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	user, entrypoint := "", ""
+	user, entrypoint, folder := "", "", ""
 	for _, i := range instructions(text) {
 		switch i.name {
 		case "FROM":
-			user, entrypoint = "", ""
+			user, entrypoint, folder = "", "", ""
 			if base := strings.Fields(i.rest)[0]; base != "scratch" && pinned(base) != nil {
 				wrong("FROM %s: pin a version", base)
 			}
@@ -49,8 +49,12 @@ func LintDockerfile(text string) error {
 			}
 			entrypoint = i.rest
 		case "COPY":
-			if !strings.Contains(i.rest, "bin/image/") {
+			if !strings.Contains(i.rest, " bin/${SERVICE} ") {
 				wrong("COPY %s: only the programs belong into the image", i.rest)
+			}
+		case "WORKDIR":
+			if folder = i.rest; user == "" {
+				wrong("WORKDIR %s comes before USER: the folder is root's, and so is a volume in its place", folder)
 			}
 		case "ARG", "LABEL":
 		default:
@@ -59,6 +63,9 @@ func LintDockerfile(text string) error {
 	}
 	if id, _, _ := strings.Cut(user, ":"); id == "" || strings.Trim(id, "0123456789") != "" || strings.Trim(id, "0") == "" {
 		wrong("USER %q must be a number above 0: Kubernetes cannot tell whether a name is root", user)
+	}
+	if folder == "" {
+		wrong("there is no WORKDIR: a volume would be root's")
 	}
 	if entrypoint == "" {
 		wrong("there is no ENTRYPOINT")

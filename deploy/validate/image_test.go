@@ -20,6 +20,10 @@ func TestDockerfile(t *testing.T) {
 	if err := LintDockerfile(dockerfile(t)); err != nil {
 		t.Error(err)
 	}
+	// A named volume takes its owner from the folder of the image that it replaces.
+	if !strings.Contains(dockerfile(t), "\nWORKDIR "+stateDir+"\n") {
+		t.Error("the programs' state belongs into " + stateDir)
+	}
 	// The health checks of docker-compose.yml call it by this name.
 	if !strings.Contains(dockerfile(t), `ENTRYPOINT ["/service"]`) {
 		t.Error("the program must be /service")
@@ -35,7 +39,9 @@ func TestBrokenDockerfileIsNoticed(t *testing.T) {
 		"ADD fetches":                 {"COPY --chmod=0555", "ADD"},
 		"ENTRYPOINT /service needs":   {`ENTRYPOINT ["/service"]`, "ENTRYPOINT /service"},
 		"there is no ENTRYPOINT":      {`ENTRYPOINT ["/service"]`, ""},
-		"only the programs":           {"bin/image/${SERVICE}", "."},
+		"only the programs":           {"bin/${SERVICE}", "."},
+		"there is no WORKDIR":         {"WORKDIR /var/lib/flowledger", ""},
+		"comes before USER":           {"USER 65532:65532", "WORKDIR /x\nUSER 65532:65532"},
 		"EXPOSE is not needed":        {"ENTRYPOINT", "EXPOSE 8080\nENTRYPOINT"},
 		"FROM flowledger/base: pin a": {"FROM scratch", "FROM flowledger/base"},
 	} {

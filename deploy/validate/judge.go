@@ -36,6 +36,7 @@ func judge(of *Process, e *Effective) (problems []error) {
 	if of.Job {
 		return problems
 	}
+	problems = append(problems, storage(of, e)...)
 	if host, port, err := split(e.HTTP.Addr); err != nil {
 		wrong("http.addr: %w", err)
 	} else {

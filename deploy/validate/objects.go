@@ -14,11 +14,12 @@ import (
 
 // Objects are a rendering's, in the API's own types.
 type Objects struct {
-	Deployments []*appsv1.Deployment
-	Jobs        []*batchv1.Job
-	Services    []*corev1.Service
-	ConfigMaps  map[string]*corev1.ConfigMap
-	Accounts    map[string]*corev1.ServiceAccount
+	Deployments  []*appsv1.Deployment
+	StatefulSets []*appsv1.StatefulSet
+	Jobs         []*batchv1.Job
+	Services     []*corev1.Service
+	ConfigMaps   map[string]*corev1.ConfigMap
+	Accounts     map[string]*corev1.ServiceAccount
 }
 
 // Decode reads manifests strictly: an unknown, misspelt or doubled field, a value
@@ -42,6 +43,8 @@ func (o *Objects) add(object runtime.Object) error {
 	switch x := object.(type) {
 	case *appsv1.Deployment:
 		o.Deployments = append(o.Deployments, x)
+	case *appsv1.StatefulSet:
+		o.StatefulSets = append(o.StatefulSets, x)
 	case *batchv1.Job:
 		o.Jobs = append(o.Jobs, x)
 	case *corev1.Service:
@@ -62,16 +65,25 @@ type pod struct {
 	owner *metav1.ObjectMeta
 	meta  *metav1.ObjectMeta
 	spec  *corev1.PodSpec
-	job   bool
+	// selector is what its owner finds it by, nil for a job; claims are the volumes
+	// that its owner makes for each pod.
+	selector *metav1.LabelSelector
+	claims   []corev1.PersistentVolumeClaim
 }
+
+// job tells that the pod is to end by itself.
+func (p *pod) job() bool { return p.selector == nil }
 
 // pods are the templates of all pods.
 func (o *Objects) pods() (pods []pod) {
 	for _, d := range o.Deployments {
-		pods = append(pods, pod{"Deployment " + d.Name, &d.ObjectMeta, &d.Spec.Template.ObjectMeta, &d.Spec.Template.Spec, false})
+		pods = append(pods, pod{"Deployment " + d.Name, &d.ObjectMeta, &d.Spec.Template.ObjectMeta, &d.Spec.Template.Spec, d.Spec.Selector, nil})
+	}
+	for _, s := range o.StatefulSets {
+		pods = append(pods, pod{"StatefulSet " + s.Name, &s.ObjectMeta, &s.Spec.Template.ObjectMeta, &s.Spec.Template.Spec, s.Spec.Selector, s.Spec.VolumeClaimTemplates})
 	}
 	for _, j := range o.Jobs {
-		pods = append(pods, pod{"Job " + j.Name, &j.ObjectMeta, &j.Spec.Template.ObjectMeta, &j.Spec.Template.Spec, true})
+		pods = append(pods, pod{"Job " + j.Name, &j.ObjectMeta, &j.Spec.Template.ObjectMeta, &j.Spec.Template.Spec, nil, nil})
 	}
 	return pods
 }

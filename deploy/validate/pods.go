@@ -22,8 +22,8 @@ func (o *Objects) Processes() (processes []*Process, problems []error) {
 
 func (o *Objects) process(of *pod, c *corev1.Container) (p *Process, problems []error) {
 	p = &Process{
-		Where: of.where, Binary: binaryOf(c.Image), Args: c.Args, Job: of.job,
-		Env: map[string]string{}, Files: map[string]string{},
+		Where: of.where, Binary: binaryOf(c.Image), Args: c.Args, Job: of.job(),
+		Env: map[string]string{}, Files: map[string]string{}, Storage: map[string]int64{},
 		Grace: time.Duration(*orZero(of.spec.TerminationGracePeriodSeconds)) * time.Second,
 	}
 	for _, e := range c.Env {
@@ -57,9 +57,15 @@ func (o *Objects) mount(of *pod, c *corev1.Container, p *Process) (problems []er
 	for i := range of.spec.Volumes {
 		volumes[of.spec.Volumes[i].Name] = &of.spec.Volumes[i]
 	}
+	claims := map[string]*corev1.PersistentVolumeClaim{}
+	for i := range of.claims {
+		claims[of.claims[i].Name] = &of.claims[i]
+	}
 	for _, m := range c.VolumeMounts {
 		v := volumes[m.Name]
 		switch {
+		case claims[m.Name] != nil:
+			p.Storage[path.Clean(m.MountPath)] = claims[m.Name].Spec.Resources.Requests.Storage().Value()
 		case v == nil:
 			problems = append(problems, p.problem("there is no volume %s to mount", m.Name))
 		case v.ConfigMap != nil:
@@ -71,6 +77,8 @@ func (o *Objects) mount(of *pod, c *corev1.Container, p *Process) (problems []er
 			for name, content := range source.Data {
 				p.Files[path.Join(m.MountPath, name)] = content
 			}
+		case v.EmptyDir != nil:
+			p.Storage[path.Clean(m.MountPath)] = orZero(v.EmptyDir.SizeLimit).Value()
 		case v.Secret != nil:
 			p.SecretDirs = append(p.SecretDirs, path.Clean(m.MountPath))
 		default:

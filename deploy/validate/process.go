@@ -19,6 +19,9 @@ type Process struct {
 	// whose names and contents only the cluster knows.
 	Files      map[string]string
 	SecretDirs []string
+	// Storage are the folders that it may write to, each with its room in bytes; 0 is
+	// as much as the machine has.
+	Storage map[string]int64
 	// UDP and TCP are the ports that it is said to listen on.
 	UDP, TCP []int
 	// Probes are the health checks over HTTP.

@@ -16,13 +16,13 @@ var Services = []string{"ingest", "dedup", "stitch", "detect", "sink"}
 // root is the repository, seen from this package.
 const root = "../.."
 
-// Programs are the binaries that the images hold.
+// Programs are the binaries of `make build`, which the images hold.
 type Programs struct{ dir string }
 
-// FindPrograms takes what `make image-binaries` built; if it is not there, it
-// builds the same.
+// FindPrograms takes what `make build` built; if it is not there, it builds the
+// same.
 func FindPrograms() (*Programs, error) {
-	dir, err := filepath.Abs(filepath.Join(root, "bin", "image"))
+	dir, err := filepath.Abs(filepath.Join(root, "bin"))
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func FindPrograms() (*Programs, error) {
 }
 
 func (p *Programs) build() error {
-	make := exec.Command("make", "-C", root, "image-binaries")
+	make := exec.Command("make", "-C", root, "build")
 	// The module's own GOWORK=off and flags are none of the services' business.
 	make.Env = slices.DeleteFunc(os.Environ(), func(e string) bool {
 		return strings.HasPrefix(e, "GOWORK=") || strings.HasPrefix(e, "MAKE")

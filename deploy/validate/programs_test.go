@@ -3,9 +3,11 @@ package validate
 import (
 	"debug/elf"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -45,15 +47,41 @@ func expect(t *testing.T, problems []error, want string) {
 func TestProgramsAreStatic(t *testing.T) {
 	p := programs(t)
 	for _, name := range append(slices.Clone(Services), "flowctl") {
-		f, err := elf.Open(filepath.Join(p.dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-			t.Errorf("%s needs a dynamic loader, which its image does not have", name)
+		if needs, err := needs(filepath.Join(p.dir, name)); err != nil || len(needs) > 0 {
+			t.Errorf("%s needs %q, which its image does not have (%v)", name, needs, err)
 		}
 	}
+}
+
+// The engine, which is in no image, shows that the search finds something.
+func TestDynamicProgramIsNoticed(t *testing.T) {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("there is no engine for this architecture")
+	}
+	needs, err := needs(filepath.Join(programs(t).dir, "flowledger-engine"))
+	if err != nil || len(needs) < 2 || !strings.Contains(needs[0], "ld-linux") {
+		t.Errorf("the engine needs %q (%v)", needs, err)
+	}
+}
+
+// needs are the loader and the libraries without which a program does not run.
+func needs(program string) (names []string, err error) {
+	f, err := elf.Open(program)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			loader, err := io.ReadAll(p.Open())
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, strings.TrimRight(string(loader), "\x00"))
+		}
+	}
+	libraries, err := f.ImportedLibraries()
+	return append(names, libraries...), err
 }
 
 // The nearest thing to the image without a container engine: the binary alone in

@@ -9,6 +9,9 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
+// stateDir is the folder of the image that is the programs' own.
+const stateDir = "/var/lib/flowledger"
+
 // Stack holds what runs together on one machine against itself: who is restricted,
 // who waits for whom, and whether names and ports lead to somebody.
 func Stack(project *types.Project, effective map[string]*Effective) (problems []error) {
@@ -33,6 +36,11 @@ func Stack(project *types.Project, effective map[string]*Effective) (problems []
 		if user, _, _ := strings.Cut(s.User, ":"); user == "" || user == "0" || user == "root" {
 			wrong("service %s runs as root", name)
 		}
+		for _, v := range s.Volumes {
+			if v.Target != stateDir {
+				wrong("service %s: the volume at %s would be root's; the image has %s", name, v.Target, stateDir)
+			}
+		}
 		problems = append(problems, order(&s, effective["service "+name])...)
 		problems = append(problems, reach(project, name, effective["service "+name])...)
 	}
@@ -45,10 +53,10 @@ func order(s *types.ServiceConfig, e *Effective) (problems []error) {
 		return nil // it was refused already
 	}
 	needs := map[string]string{}
-	switch {
-	case s.Name == "topics":
+	switch s.Name {
+	case "topics":
 		needs["kafka"] = types.ServiceConditionHealthy
-	case s.Name == "migrate":
+	case "migrate":
 		needs["clickhouse"] = types.ServiceConditionHealthy
 	default:
 		needs["topics"] = types.ServiceConditionCompletedSuccessfully

@@ -28,7 +28,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	build := exec.Command("go", "build", "-o", dir+"/", "./ingest", "./dedup", "./stitch", "./detect", "./sink", "./flowctl", "./e2e/crashtest")
+	build := exec.Command("go", "build", "-o", dir+"/", "./ingest", "./dedup", "./stitch", "./detect", "./sink", "./flowctl", "./internal/embedded/flowledger-engine", "./e2e/crashtest")
 	build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "cannot build the programs: %v\n%s", err, out)

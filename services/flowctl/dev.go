@@ -18,12 +18,14 @@ import (
 	"github.com/flowledger/flowledger/services/sink/schema"
 )
 
-const devLong = `Run a Kafka broker and a ClickHouse on this machine, in this one process, with
-all topics and tables made, until Ctrl-C. It is for trying out and developing,
-not for production. What is stored in --dir is there again the next time.
+const devLong = `Run a Kafka broker and a ClickHouse on this machine, with all topics and tables
+made, until Ctrl-C. It is for trying out and developing, not for production. What
+is stored in --dir is there again the next time.
 
 ClickHouse is the server that CLICKHOUSE_ADDR names, else a "clickhouse" binary
-on PATH, else an engine that npm fetches once into FLOWLEDGER_CACHE (178 MB).
+on PATH, else flowledger-engine, which "make build" puts beside flowctl: an engine
+that npm fetches once into FLOWLEDGER_CACHE (178 MB). The latter two are processes
+that end with flowctl; what they say is in clickhouse.log among the data.
 
 When both answer, one JSON line with their addresses goes to standard output:
   {"kafka":"127.0.0.1:9092","clickhouse":"127.0.0.1:8123"}`
@@ -82,13 +84,14 @@ func (d *dev) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, broker.Close()) }()
 	ready := devEndpoints{Kafka: broker.Addr()}
+	var ended <-chan struct{}
 	if !d.noClickhouse {
 		ledger, failed := d.startLedger(ctx, stderr)
 		if failed != nil {
 			return failed
 		}
 		defer func() { err = errors.Join(err, ledger.Close()) }()
-		ready.ClickHouse = ledger.HTTPAddr()
+		ready.ClickHouse, ended = ledger.HTTPAddr(), ledger.Ended()
 		fmt.Fprintf(stderr, "ClickHouse  http://%s/  database %s  (%s)\n", ready.ClickHouse, embedded.Database, ledger.Kind())
 	}
 	fmt.Fprintf(stderr, "Kafka       %s  %d topics\n", ready.Kafka, len(stage.Catalogue()))
@@ -96,7 +99,10 @@ func (d *dev) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	if err := d.announce(stdout, ready); err != nil {
 		return err
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-ended: // Close tells why
+	}
 	fmt.Fprintln(stderr, "stopping")
 	if d.readyFile != "" {
 		return os.Remove(d.readyFile)

@@ -79,7 +79,7 @@ func TestDev(t *testing.T) {
 	if os.Getenv("CLICKHOUSE_ADDR") != "" {
 		t.Skip("needs an engine of its own")
 	}
-	embedded.FetchForTest(t)
+	embedded.EngineForTest(t)
 	dir := t.TempDir()
 	ready, stop := startDev(t, "--dir", dir)
 	must(t, "topics", "check", "--kafka.brokers", ready.Kafka)

@@ -24,7 +24,10 @@ dict), ledger (whether it speaks to ClickHouse).
 {{ splitList ":" . | last }}
 {{- end }}
 
-{{/* Mounts and volumes of a component: its configuration, and the password. */}}
+{{/*
+Mounts and volumes of a component: its configuration, the password, and the
+folder that it may write to.
+*/}}
 {{- define "flowledger.mounts" -}}
 - name: config
   mountPath: /etc/flowledger
@@ -33,6 +36,10 @@ dict), ledger (whether it speaks to ClickHouse).
 - name: clickhouse-password
   mountPath: {{ include "flowledger.passwordFile" . | dir }}
   readOnly: true
+{{- end }}
+{{- if get (index .root.Values .component | default dict) "storage" }}
+- name: storage
+  mountPath: /var/lib/flowledger
 {{- end }}
 {{- end }}
 
@@ -45,5 +52,12 @@ dict), ledger (whether it speaks to ClickHouse).
   secret:
     secretName: {{ .root.Values.clickhousePassword.secretName }}
     defaultMode: 0440
+{{- end }}
+{{- with get (index .root.Values .component | default dict) "storage" }}
+{{- if not .enabled }}
+- name: storage
+  emptyDir:
+    sizeLimit: {{ .size }}
+{{- end }}
 {{- end }}
 {{- end }}

@@ -1,11 +1,14 @@
 {{/*
 A service: ServiceAccount, ConfigMap, Deployment. Takes root, component, and
-ledger (whether it speaks to ClickHouse).
+ledger (whether it speaks to ClickHouse). A service with storage is a StatefulSet,
+whose replicas have a volume each, which a replica finds again wherever and in
+whichever version it is started next.
 */}}
 {{- define "flowledger.workload" -}}
 {{- $service := index .root.Values .component -}}
 {{- $config := include "flowledger.config" (merge (dict "own" $service.config) .) -}}
 {{- $name := include "flowledger.name" . -}}
+{{- $storage := get $service "storage" -}}
 {{- if .root.Values.serviceAccount.create }}
 apiVersion: v1
 kind: ServiceAccount
@@ -31,7 +34,7 @@ data:
     {{- $config | nindent 4 }}
 ---
 apiVersion: apps/v1
-kind: Deployment
+kind: {{ ternary "StatefulSet" "Deployment" (not (empty $storage)) }}
 metadata:
   name: {{ $name }}
   labels:
@@ -41,8 +44,16 @@ spec:
   selector:
     matchLabels:
       {{- include "flowledger.selector" . | nindent 6 }}
+  {{- if $storage }}
+  serviceName: {{ $name }}
+  # Replicas do not wait for each other to start.
+  podManagementPolicy: Parallel
+  updateStrategy:
+    {{- toYaml $service.strategy | nindent 4 }}
+  {{- else }}
   strategy:
     {{- toYaml $service.strategy | nindent 4 }}
+  {{- end }}
   template:
     metadata:
       labels:
@@ -102,4 +113,19 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- end }}
+  {{- if and $storage $storage.enabled }}
+  volumeClaimTemplates:
+    - metadata:
+        name: storage
+        # Claims can never be changed: no labels that do.
+        labels:
+          {{- include "flowledger.selector" . | nindent 10 }}
+      spec:
+        accessModes: [ReadWriteOnce]
+        {{- with $storage.className }}
+        storageClassName: {{ . }}
+        {{- end }}
+        resources:
+          requests: { storage: {{ $storage.size }} }
+  {{- end }}
 {{- end }}

@@ -41,7 +41,7 @@ func startCluster(ctx context.Context, o *options) (c *cluster, err error) {
 	if err := c.startBroker(ctx); err != nil {
 		return c, err
 	}
-	l, err := embedded.StartLedger(ctx, embedded.LedgerConfig{})
+	l, err := embedded.StartLedger(ctx, embedded.LedgerConfig{Bin: o.bin})
 	if err != nil {
 		return c, err
 	}

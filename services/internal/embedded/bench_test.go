@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/flowledger/flowledger/services/internal/embedded"
 )
 
 // biflowLike has the width and the types of the ledger's main table.
@@ -84,10 +86,10 @@ func BenchmarkSmallQuery(b *testing.B) {
 	}
 }
 
-// rss is this process's resident memory in MB; the engine is part of it.
+// rss is the engine's resident memory in MB.
 func rss(b *testing.B) float64 {
 	b.Helper()
-	status, err := os.ReadFile("/proc/self/status")
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", embedded.TestLedger(b).PID()))
 	if err != nil {
 		return 0
 	}

@@ -2,17 +2,13 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
-
-	"github.com/flowledger/flowledger/services/internal/embedded/chdb"
-	"github.com/flowledger/flowledger/services/internal/embedded/front"
 )
 
 // Database is the ClickHouse database that holds the ledger.
@@ -23,8 +19,12 @@ const Database = "ledger"
 type LedgerConfig struct {
 	// Addr is the HTTP address to listen on; "" is a free port of 127.0.0.1.
 	Addr string
-	// Dir is the data folder; "" is a temporary one, removed by Close.
+	// Dir is the data folder, in which clickhouse.log is kept too; "" is a
+	// temporary one, removed by Close.
 	Dir string
+	// Bin is a folder where flowledger-engine is looked for first; "" is that of
+	// this program.
+	Bin string
 	// CacheDir holds the fetched engine; "" is FLOWLEDGER_CACHE, or else
 	// `flowledger` in the user's cache folder.
 	CacheDir string
@@ -34,15 +34,17 @@ type LedgerConfig struct {
 
 // Ledger is a running ClickHouse. See StartLedger.
 type Ledger struct {
-	kind string
-	url  url.URL
-	stop func() error
+	kind      string
+	url       url.URL
+	child     *child // nil for a server that somebody else runs
+	temporary string // folder to remove at the end, if any
 }
 
 // StartLedger returns a ClickHouse that answers over HTTP: the server that
 // CLICKHOUSE_ADDR names, else a `clickhouse server` if that binary is on PATH,
-// else the engine embedded in this process (of which it can hold only one). It
-// returns when the server answers and the database exists.
+// else the engine of flowledger-engine, which is beside this program or on PATH.
+// The latter two are processes that end with this one. It returns when the server
+// answers and the database exists.
 func StartLedger(ctx context.Context, cfg LedgerConfig) (*Ledger, error) {
 	if cfg.Log == nil {
 		cfg.Log = os.Stderr
@@ -52,8 +54,7 @@ func StartLedger(ctx context.Context, cfg LedgerConfig) (*Ledger, error) {
 		return nil, err
 	}
 	if err := l.createDatabase(ctx); err != nil {
-		_ = l.Close()
-		return nil, err
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
@@ -62,69 +63,33 @@ func startKind(ctx context.Context, cfg LedgerConfig) (*Ledger, error) {
 	if addr := os.Getenv("CLICKHOUSE_ADDR"); addr != "" {
 		return useServer(addr)
 	}
-	remove := func() error { return nil }
+	var temporary string
 	if cfg.Dir == "" {
-		dir, err := os.MkdirTemp("", "flowledger-ledger-")
-		if err != nil {
+		var err error
+		if temporary, err = os.MkdirTemp("", "flowledger-ledger-"); err != nil {
 			return nil, fmt.Errorf("cannot make a folder for the ledger: %w", err)
 		}
-		cfg.Dir, remove = dir, func() error { return os.RemoveAll(dir) }
+		cfg.Dir = temporary
 	}
-	l, err := startOwn(ctx, cfg)
+	l, err := startOwn(ctx, cfg, temporary != "")
 	if err != nil {
-		_ = remove()
+		if temporary != "" {
+			_ = os.RemoveAll(temporary) // the first error is worth more
+		}
 		return nil, err
 	}
-	stop := l.stop
-	l.stop = func() error {
-		if err := stop(); err != nil {
-			return err
-		}
-		return remove()
-	}
+	l.temporary = temporary
 	return l, nil
 }
 
-func startOwn(ctx context.Context, cfg LedgerConfig) (*Ledger, error) {
-	dir, err := filepath.Abs(cfg.Dir)
-	if err != nil {
+func startOwn(ctx context.Context, cfg LedgerConfig, temporary bool) (l *Ledger, err error) {
+	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
 		return nil, err
 	}
-	cfg.Dir = dir
 	if binary, err := exec.LookPath("clickhouse"); err == nil {
 		return startServer(ctx, cfg, binary)
 	}
-	return startEngine(ctx, cfg)
-}
-
-// closeWait is how long Close waits for requests under way.
-const closeWait = 20 * time.Second
-
-func startEngine(ctx context.Context, cfg LedgerConfig) (*Ledger, error) {
-	library, err := cachedEngine(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	listen, err := net.Listen("tcp", first(cfg.Addr, "127.0.0.1:0"))
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen for the ledger's HTTP clients: %w", err)
-	}
-	engine, err := chdb.Open(library, cfg.Dir)
-	if err != nil {
-		listen.Close()
-		return nil, err
-	}
-	server := front.Serve(listen, engine)
-	stop := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), closeWait)
-		defer cancel()
-		if err := server.Close(ctx); err != nil {
-			return fmt.Errorf("the ledger did not stop cleanly: %w", err)
-		}
-		engine.Close()
-		return nil
-	}
-	return &Ledger{kind: "embedded engine " + engine.Version(), url: httpURL(listen.Addr().String()), stop: stop}, nil
+	return startEngine(ctx, cfg, temporary)
 }
 
 // Kind says what answers: the embedded engine, a server started, or one found.
@@ -143,9 +108,29 @@ func (l *Ledger) DSN() string {
 	return u.String()
 }
 
-// Close stops what StartLedger started. What was stored in LedgerConfig.Dir
-// stays.
-func (l *Ledger) Close() error { return l.stop() }
+// Ended is closed when a ClickHouse that StartLedger started has ended, whether
+// by Close or by itself, and never for others.
+func (l *Ledger) Ended() <-chan struct{} {
+	if l.child == nil {
+		return nil
+	}
+	return l.child.done
+}
+
+// Close stops what StartLedger started. That it had ended by itself is an error,
+// with its last words. What was stored in LedgerConfig.Dir stays.
+func (l *Ledger) Close() error {
+	if l.child == nil {
+		return nil
+	}
+	if err := l.child.stop(); err != nil {
+		return fmt.Errorf("the ledger: %w", err)
+	}
+	if l.temporary != "" {
+		return os.RemoveAll(l.temporary)
+	}
+	return nil
+}
 
 func httpURL(addr string) url.URL { return url.URL{Scheme: "http", Host: addr, Path: "/"} }
 

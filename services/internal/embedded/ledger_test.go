@@ -84,21 +84,8 @@ func TestNoDatabaseNoConnection(t *testing.T) {
 	}
 }
 
-// The engine is one per process; a second one must say so instead of breaking
-// the first.
-func TestSecondEngineIsRefused(t *testing.T) {
-	first := embedded.TestLedger(t)
-	if !strings.HasPrefix(first.Kind(), "embedded") {
-		t.Skip("the ledger is no embedded engine")
-	}
-	_, err := embedded.StartLedger(t.Context(), embedded.LedgerConfig{Dir: t.TempDir()})
-	if err == nil || !strings.Contains(err.Error(), "already runs") {
-		t.Errorf("second engine: %v", err)
-	}
-}
-
 func TestTakenPort(t *testing.T) {
-	embedded.TestLedger(t)
+	embedded.EngineForTest(t)
 	listen, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

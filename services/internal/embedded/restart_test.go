@@ -1,102 +1,66 @@
 package embedded_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/flowledger/flowledger/services/internal/embedded"
 )
 
-// A process has one engine, so ledgers that come and go live in processes of
-// their own: ledgerProcess runs TestLedgerChild.
-func ledgerProcess(t *testing.T, dir string, env ...string) (l child) {
+// startLedger starts a ledger that the test may stop or kill.
+func startLedger(t *testing.T, cfg embedded.LedgerConfig) *embedded.Ledger {
 	t.Helper()
-	embedded.TestLedger(t) // skips where there is none, and fetches it
-	cmd := exec.Command(os.Args[0], "-test.run=^TestLedgerChild$")
-	cmd.Env = append(append(os.Environ(), "LEDGER_CHILD_DIR="+dir), env...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	embedded.EngineForTest(t)
+	l, err := embedded.StartLedger(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	l.end = func(s syscall.Signal) error {
-		_ = cmd.Process.Signal(s)
-		return cmd.Wait()
-	}
-	t.Cleanup(func() { _ = l.end(syscall.SIGKILL) })
-	if err := json.NewDecoder(out).Decode(&l); err != nil {
-		t.Fatalf("the ledger's process said nothing: %v", err)
-	}
+	t.Cleanup(func() { _ = l.Close() })
 	return l
-}
-
-// child is a ledger in another process.
-type child struct {
-	Kind, URL string
-	end       func(syscall.Signal) error
-}
-
-// TestLedgerChild is the process of ledgerProcess; it runs until SIGTERM.
-func TestLedgerChild(t *testing.T) {
-	dir := os.Getenv("LEDGER_CHILD_DIR")
-	if dir == "" {
-		t.Skip("runs only as a child of other tests")
-	}
-	stop := make(chan os.Signal, 1)
-	notify(stop)
-	l, err := embedded.StartLedger(t.Context(), embedded.LedgerConfig{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, _ := json.Marshal(child{Kind: l.Kind(), URL: l.URL()})
-	fmt.Printf("%s\n", line)
-	<-stop
-	if err := l.Close(); err != nil {
-		t.Error(err)
-	}
 }
 
 // Tables outlive a clean stop, and what an INSERT answered outlives a kill.
 func TestLedgerRestart(t *testing.T) {
 	dir := t.TempDir()
-	l := ledgerProcess(t, dir)
-	curl(t, "POST", l.URL, "CREATE TABLE ledger.kept (a UInt64) ENGINE = MergeTree ORDER BY a")
+	l := startLedger(t, embedded.LedgerConfig{Dir: dir})
+	curl(t, "POST", l.URL(), "CREATE TABLE ledger.kept (a UInt64) ENGINE = MergeTree ORDER BY a")
 	rows := 0
-	for round, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGKILL, syscall.SIGTERM} {
+	for round, killed := range []bool{false, true, true, false} {
 		for range 5 {
-			curl(t, "POST", l.URL, "INSERT INTO ledger.kept SELECT number FROM numbers(100)")
+			curl(t, "POST", l.URL(), "INSERT INTO ledger.kept SELECT number FROM numbers(100)")
 			rows += 100
 		}
-		if err := l.end(signal); signal == syscall.SIGTERM && err != nil {
-			t.Errorf("round %d: the ledger did not stop cleanly: %v", round, err)
+		if killed {
+			l.Kill()
 		}
-		l = ledgerProcess(t, dir)
-		if got := curl(t, "POST", l.URL, "SELECT count() FROM ledger.kept"); got != fmt.Sprintln(rows) {
-			t.Fatalf("round %d, %v: %s rows of %d", round, signal, got, rows)
+		if err := l.Close(); killed == (err == nil) {
+			t.Errorf("round %d, killed %v: %v", round, killed, err)
+		}
+		l = startLedger(t, embedded.LedgerConfig{Dir: dir})
+		if got := curl(t, "POST", l.URL(), "SELECT count() FROM ledger.kept"); got != fmt.Sprintln(rows) {
+			t.Fatalf("round %d, killed %v: %s rows of %d", round, killed, got, rows)
 		}
 	}
 }
 
-// A stop in the middle of inserts must not crash the process.
+// A stop in the middle of inserts must be clean.
 func TestLedgerStopUnderLoad(t *testing.T) {
-	l := ledgerProcess(t, t.TempDir())
-	curl(t, "POST", l.URL, "CREATE TABLE ledger.load (a UInt64) ENGINE = MergeTree ORDER BY a")
+	l := startLedger(t, embedded.LedgerConfig{Dir: t.TempDir()})
+	curl(t, "POST", l.URL(), "CREATE TABLE ledger.load (a UInt64) ENGINE = MergeTree ORDER BY a")
 	gone := make(chan struct{})
 	first := make(chan struct{})
 	go func() {
 		defer close(gone)
 		for i := 0; ; i++ {
-			response, err := http.Post(l.URL, "", strings.NewReader("INSERT INTO ledger.load SELECT number FROM numbers(10000)"))
+			response, err := http.Post(l.URL(), "", strings.NewReader("INSERT INTO ledger.load SELECT number FROM numbers(10000)"))
 			if err != nil {
 				return
 			}
@@ -107,10 +71,130 @@ func TestLedgerStopUnderLoad(t *testing.T) {
 		}
 	}()
 	<-first
-	if err := l.end(syscall.SIGTERM); err != nil {
+	if err := l.Close(); err != nil {
 		t.Errorf("the ledger did not stop cleanly: %v", err)
 	}
 	<-gone
+}
+
+// Close leaves nothing behind that nobody asked for.
+func TestTemporaryLedgerIsRemoved(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	l := startLedger(t, embedded.LedgerConfig{})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := folders(t, os.TempDir()); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A process that is killed takes its ledger along, and the ledger its folder.
+func TestLedgerEndsWithItsParent(t *testing.T) {
+	embedded.EngineForTest(t)
+	if _, err := exec.LookPath("clickhouse"); err == nil || os.Getenv("CLICKHOUSE_ADDR") != "" {
+		t.Skip("needs the engine")
+	}
+	tmp := t.TempDir()
+	parent := exec.Command(os.Args[0], "-test.run=^TestLedgerParent$")
+	parent.Env = append(os.Environ(), "LEDGER_PARENT=1", "TMPDIR="+tmp)
+	parent.Stderr = os.Stderr
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var url string
+	_, err = fmt.Fscanf(out, "ledger at %s\n", &url)
+	if err == nil {
+		curl(t, "GET", url+"ping", "")
+	}
+	_ = parent.Process.Kill()
+	_ = parent.Wait()
+	if err != nil {
+		t.Fatalf("the parent said nothing: %v", err)
+	}
+	for gaveUp := time.Now().Add(time.Minute); len(folders(t, tmp)) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(gaveUp) {
+			t.Fatalf("the ledger left behind: %v", folders(t, tmp))
+		}
+	}
+	if _, err := http.Get(url); err == nil {
+		t.Error("the ledger still answers")
+	}
+}
+
+// TestLedgerParent is the process of TestLedgerEndsWithItsParent; it runs until killed.
+func TestLedgerParent(t *testing.T) {
+	if os.Getenv("LEDGER_PARENT") == "" {
+		t.Skip("runs only as a child of TestLedgerEndsWithItsParent")
+	}
+	fmt.Printf("ledger at %s\n", startLedger(t, embedded.LedgerConfig{}).URL())
+	<-t.Context().Done()
+}
+
+func folders(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// A ledger that dies says so, with its last words.
+func TestLedgerThatDies(t *testing.T) {
+	dir := t.TempDir()
+	l := startLedger(t, embedded.LedgerConfig{Dir: dir})
+	l.Kill()
+	<-l.Ended()
+	if err := l.Close(); err == nil || !strings.Contains(err.Error(), "ended by itself (signal: killed)") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "clickhouse.log")); err != nil {
+		t.Errorf("its log: %v", err)
+	}
+}
+
+// Without any ClickHouse the error tells what to do.
+func TestNoEngine(t *testing.T) {
+	t.Setenv("CLICKHOUSE_ADDR", "")
+	t.Setenv("PATH", t.TempDir())
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := filepath.Join(filepath.Dir(self), "flowledger-engine")
+	if err := os.Rename(beside, beside+".away"); err == nil {
+		defer os.Rename(beside+".away", beside)
+	}
+	_, err = embedded.StartLedger(t.Context(), embedded.LedgerConfig{})
+	for _, want := range []string{"make build", "PATH", "CLICKHOUSE_ADDR"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %s, got %v", want, err)
+		}
+	}
+}
+
+// An engine that cannot start says why in its own words.
+func TestEngineThatFails(t *testing.T) {
+	embedded.EngineForTest(t)
+	if _, err := exec.LookPath("clickhouse"); err == nil || os.Getenv("CLICKHOUSE_ADDR") != "" {
+		t.Skip("needs the engine")
+	}
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "flowledger-engine"), []byte("#!/bin/sh\necho no memory >&2\nexit 3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := embedded.StartLedger(t.Context(), embedded.LedgerConfig{Dir: t.TempDir(), Bin: bin})
+	if err == nil || !strings.Contains(err.Error(), "no memory") || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("want the engine's own words, got %v", err)
+	}
 }
 
 // The server found on PATH is preferred to the engine. The one here only
@@ -160,7 +244,7 @@ func TestPretendServer(t *testing.T) {
 	_, rest, _ := strings.Cut(string(config), "<http_port>")
 	port, _, _ := strings.Cut(rest, "<")
 	stop := make(chan os.Signal, 1)
-	notify(stop)
+	signal.Notify(stop, syscall.SIGTERM)
 	go func() {
 		_ = http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	}()

@@ -9,10 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"text/template"
 	"time"
 )
@@ -28,7 +26,7 @@ func useServer(addr string) (*Ledger, error) {
 		return nil, fmt.Errorf("CLICKHOUSE_ADDR=%q is neither host:port nor http://user:password@host:port (the HTTP port, 8123 by default)", addr)
 	}
 	u.Path = "/"
-	return &Ledger{kind: "server of CLICKHOUSE_ADDR", url: *u, stop: func() error { return nil }}, nil
+	return &Ledger{kind: "server of CLICKHOUSE_ADDR", url: *u}, nil
 }
 
 // serverConfig is the least configuration that makes `clickhouse server` serve
@@ -63,19 +61,16 @@ func startServer(ctx context.Context, cfg LedgerConfig, binary string) (*Ledger,
 	if err != nil {
 		return nil, err
 	}
-	var output bytes.Buffer
-	cmd := exec.Command(binary, "server", "--config-file="+file)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = cfg.Dir, &output, &output
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start %s server: %w", binary, err)
+	c, err := spawn(cfg.Dir, nil, binary, "server", "--config-file="+file)
+	if err != nil {
+		return nil, err
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	stop := func() error { return stopProcess(cmd, exited) }
-	l := &Ledger{kind: binary + " server", url: httpURL(addr), stop: stop}
-	if err := l.await(ctx, exited); err != nil {
-		_ = stop()
-		return nil, fmt.Errorf("%s server does not answer: %w: %s", binary, err, strings.TrimSpace(output.String()))
+	l := &Ledger{kind: binary + " server", url: httpURL(addr), child: c}
+	if err := l.await(ctx); err != nil {
+		if ctx.Err() != nil {
+			_ = c.stop()
+		}
+		return nil, fmt.Errorf("%s server does not answer: %w", binary, err)
 	}
 	return l, nil
 }
@@ -114,15 +109,14 @@ func writeServerConfig(dir, addr string) (string, error) {
 const readyPoll = 50 * time.Millisecond
 
 // await returns when the server answers a ping, or its process has ended.
-func (l *Ledger) await(ctx context.Context, exited chan error) error {
+func (l *Ledger) await(ctx context.Context) error {
 	for {
 		if l.ping(ctx) == nil {
 			return nil
 		}
 		select {
-		case err := <-exited:
-			exited <- err
-			return fmt.Errorf("it has stopped: %w", err)
+		case <-l.child.done:
+			return l.child.ended()
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(readyPoll):
@@ -158,18 +152,4 @@ func (l *Ledger) do(ctx context.Context, method, address, body string) error {
 		err = fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(answer)))
 	}
 	return err
-}
-
-// stopProcess asks a process to end, and kills it if it does not in time.
-func stopProcess(cmd *exec.Cmd, exited chan error) error {
-	_ = cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
-	select {
-	case err := <-exited:
-		_ = err // a process that was told to end may say so
-		return nil
-	case <-time.After(closeWait):
-		_ = cmd.Process.Kill()
-		<-exited //nolint:errcheck // it was killed, and says so
-		return fmt.Errorf("%s did not stop within %s and was killed", cmd.Path, closeWait)
-	}
 }

@@ -1,4 +1,4 @@
-//go:build !linux || !(amd64 || arm64) || noengine
+//go:build !linux || !(amd64 || arm64)
 
 package chdb
 
@@ -8,7 +8,7 @@ import (
 )
 
 // errPlatform is what every call answers where no engine can be loaded.
-var errPlatform = errors.New("this program holds no embedded ClickHouse engine (it does on Linux, amd64 and arm64, unless built with the tag noengine): put a `clickhouse` binary on PATH, or set CLICKHOUSE_ADDR=host:port")
+var errPlatform = errors.New("there is no embedded ClickHouse engine for this platform (there is for Linux, amd64 and arm64): put a `clickhouse` binary on PATH, or set CLICKHOUSE_ADDR=host:port")
 
 // Engine cannot be opened on this platform.
 type Engine struct{}

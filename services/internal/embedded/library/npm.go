@@ -1,4 +1,4 @@
-package embedded
+package library
 
 import (
 	"archive/tar"
@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// errNoNPM says what to do on a machine without Node.
-var errNoNPM = errors.New("the embedded ClickHouse engine is fetched with npm, which is not on PATH: install Node.js (it brings npm), or put a `clickhouse` binary on PATH, or set CLICKHOUSE_ADDR=host:port to a running server's HTTP port")
+// ErrNoNPM says what to do on a machine without Node.
+var ErrNoNPM = errors.New("the embedded ClickHouse engine is fetched with npm, which is not on PATH: install Node.js (it brings npm), or put a `clickhouse` binary on PATH, or set CLICKHOUSE_ADDR=host:port to a running server's HTTP port")
 
 // stillFetching is how often a long download says that it goes on.
 const stillFetching = 10 * time.Second
@@ -51,7 +51,7 @@ func fetchPackage(ctx context.Context, a artifact, dir string, log io.Writer) er
 func npmPack(ctx context.Context, a artifact, dir string, log io.Writer) (string, error) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return "", errNoNPM
+		return "", ErrNoNPM
 	}
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, npm, "pack", a.name+"@"+engineVersion, "--pack-destination", dir, "--loglevel=error", "--ignore-scripts")

@@ -1,4 +1,4 @@
-package embedded
+package library
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func TestFetchWithoutNPM(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = a.cached(t.Context(), t.TempDir(), &bytes.Buffer{})
-	if !errors.Is(err, errNoNPM) || !strings.Contains(err.Error(), "CLICKHOUSE_ADDR") {
+	if !errors.Is(err, ErrNoNPM) || !strings.Contains(err.Error(), "CLICKHOUSE_ADDR") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package embedded_test
+package main
 
 import (
 	"os"
@@ -7,15 +7,13 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	"github.com/flowledger/flowledger/services/internal/embedded"
 )
 
 // The engine's threads and Go's runtime share one process: its signals, its
 // stacks. While the engine is at work, nil dereferences must stay panics, signals
 // must arrive, and the collector must run.
 func TestGoRuntimeSurvivesTheEngine(t *testing.T) {
-	base := embedded.TestLedger(t).URL()
+	base := "http://" + startForTest(t).addr.String() + "/"
 	const clients, queries, shocks = 4, 40, 400
 	hangup := make(chan os.Signal, shocks)
 	signal.Notify(hangup, syscall.SIGHUP, syscall.SIGUSR1)
@@ -25,7 +23,7 @@ func TestGoRuntimeSurvivesTheEngine(t *testing.T) {
 	for range clients {
 		work.Go(func() {
 			for range queries {
-				if got := curl(t, "POST", base, "SELECT sum(cityHash64(number) % 2) > 0, length(groupArray(toString(number))) FROM numbers(50000)"); got != "1\t50000\n" {
+				if got := ask(t, base, "SELECT sum(cityHash64(number) % 2) > 0, length(groupArray(toString(number))) FROM numbers(50000)"); got != "1\t50000\n" {
 					t.Errorf("got %q", got)
 				}
 			}
@@ -66,6 +64,3 @@ func deep(n int) int {
 	}
 	return deep(n-1) + 1
 }
-
-// notify has the signal that asks for a clean stop sent to the channel.
-func notify(stop chan<- os.Signal) { signal.Notify(stop, syscall.SIGTERM) }

@@ -1,4 +1,7 @@
-package embedded
+// Package library fetches libchdb, the ClickHouse engine as a shared library,
+// once for all processes of a user: npm brings the package, a pinned digest says
+// that it is the right one, and the cache keeps it.
+package library
 
 import (
 	"context"
@@ -11,18 +14,18 @@ import (
 	"github.com/flowledger/flowledger/services/internal/embedded/cache"
 )
 
-// cachedEngine returns the path of libchdb in the cache folder.
-func cachedEngine(ctx context.Context, cfg LedgerConfig) (string, error) {
+// Path returns the path of libchdb in the cache folder cacheDir ("" is
+// FLOWLEDGER_CACHE, or else `flowledger` in the user's cache folder), fetching it
+// first where it is missing, and telling log what it does. Any number of processes
+// may call it at once: one fetches, the others wait.
+func Path(ctx context.Context, cacheDir string, log io.Writer) (string, error) {
 	a, err := artifactFor(runtime.GOOS, runtime.GOARCH)
 	if err != nil {
 		return "", err
 	}
-	return a.cached(ctx, cfg.CacheDir, cfg.Log)
+	return a.cached(ctx, cacheDir, log)
 }
 
-// cached returns the path of the package's library in the cache folder,
-// fetching it first where it is missing. Any number of processes may call it at
-// once: one fetches, the others wait.
 func (a artifact) cached(ctx context.Context, dir string, log io.Writer) (string, error) {
 	root, err := cache.Dir(dir)
 	if err != nil {

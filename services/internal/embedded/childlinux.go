@@ -1,0 +1,11 @@
+//go:build linux
+
+package embedded
+
+import "syscall"
+
+// attributes put a child into a group of its own, so that Ctrl-C reaches it only
+// through us, in order; and have the kernel tell it to stop should we be killed.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+}
