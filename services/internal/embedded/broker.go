@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/flowledger/flowledger/services/internal/embedded/sessions"
 )
 
 // BrokerConfig says where the broker listens and stores.
@@ -31,6 +33,7 @@ type BrokerConfig struct {
 type Broker struct {
 	cluster *kfake.Cluster
 	addr    string
+	forget  func() // the sessions of groups
 	unlock  func() // of the data folder
 }
 
@@ -69,7 +72,13 @@ func StartBroker(ctx context.Context, cfg BrokerConfig) (*Broker, error) {
 		unlock()
 		return nil, startError(cfg, err)
 	}
-	return &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0], unlock: unlock}, nil
+	forget, err := sessions.Keep(cluster)
+	if err != nil {
+		cluster.Close()
+		unlock()
+		return nil, err
+	}
+	return &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0], forget: forget, unlock: unlock}, nil
 }
 
 func startError(cfg BrokerConfig, err error) error {
@@ -87,6 +96,7 @@ func (b *Broker) Addr() string { return b.addr }
 
 // Close ends all connections and puts what is kept on the disk.
 func (b *Broker) Close() error {
+	b.forget()
 	b.cluster.Close()
 	b.unlock()
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"github.com/flowledger/flowledger/services/internal/embedded/sessions"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
 
@@ -30,6 +31,11 @@ func newBroker(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	stop, err := sessions.Keep(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
 	cfg := toyConfig(3, 2)
 	cfg.Brokers = c.ListenAddrs()
 	cfg.TopicPrefix = "test."
