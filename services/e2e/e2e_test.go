@@ -38,11 +38,11 @@ func buildAndRun(m *testing.M) int {
 }
 
 // crashTest runs the crash test and expects an equal ledger.
-func crashTest(t *testing.T, broker, capture string, kills int) {
+func crashTest(t *testing.T, broker, capture string, kills, hunt int) {
 	t.Helper()
 	evidence := filepath.Join(t.TempDir(), "evidence")
 	cmd := exec.Command(filepath.Join(bin, "crashtest"), "--bin", bin, "--broker", broker,
-		"--capture", testkit.Data(t, capture), "--kills", fmt.Sprint(kills), "--evidence", evidence)
+		"--capture", testkit.Data(t, capture), "--kills", fmt.Sprint(kills), "--hunt", fmt.Sprint(hunt), "--evidence", evidence)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -61,14 +61,14 @@ func crashTest(t *testing.T, broker, capture string, kills int) {
 
 // TestLedgerEqualsOfflineOnTheEmbeddedBroker needs nothing but Go and Node.
 func TestLedgerEqualsOfflineOnTheEmbeddedBroker(t *testing.T) {
-	crashTest(t, "kfake", "traffic/campus_mixed.pcap.gz", 2)
+	crashTest(t, "kfake", "traffic/campus_mixed.pcap.gz", 2, 20)
 }
 
 // TestLedgerEqualsOfflineOnRealKafka kills processes while a whole morning goes
 // through Apache Kafka.
 func TestLedgerEqualsOfflineOnRealKafka(t *testing.T) {
 	broker := realkafka.Test(t)
-	crashTest(t, broker.Addr(), "traffic/internet_morning.pcap.gz", 5)
+	crashTest(t, broker.Addr(), "traffic/internet_morning.pcap.gz", 5, 5)
 }
 
 // TestDemo is `make demo` as CI sees it: ingest over UDP, ledger, alerts.

@@ -31,6 +31,7 @@ type options struct {
 	partitions             int
 	broker                 string
 	patience               time.Duration
+	hunt                   int
 }
 
 // verdict is the last line.
@@ -60,6 +61,7 @@ func main() {
 	flag.IntVar(&o.partitions, "partitions", 4, "partitions of every topic by conversation and host")
 	flag.StringVar(&o.broker, "broker", "kafka", "kafka (real Apache Kafka), kfake (embedded), or host:port")
 	flag.DurationVar(&o.patience, "patience", 90*time.Second, "give up when nothing has moved for so long")
+	flag.IntVar(&o.hunt, "hunt", 0, "conversations whose timeline (flowctl hunt segments) is held against their row")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -106,6 +108,9 @@ func (o *options) run(ctx context.Context) (v verdict, err error) {
 	}
 	d, err := c.settle(ctx, want, o.patience)
 	if err != nil {
+		return v, err
+	}
+	if err := c.hunt(ctx, o.hunt); err != nil {
 		return v, err
 	}
 	v = d.verdict(want)
