@@ -92,3 +92,10 @@ crash-test: build ## kill -9 at random, then compare the ledger with flowctl run
 .PHONY: bench
 bench: build ## CPU and memory beside nfcapd and nfdump (CAPTURE, RECORDS, SEED, ROUNDS)
 	@cd services && go run ./e2e/bench --bin ../bin --records $(RECORDS) --seed $(SEED) --rounds $(ROUNDS) --capture $(abspath $(CAPTURE))
+
+# 3 million records of our own making, or the CAPTURE that is named, and nothing else.
+PREPARE = $(if $(filter command,$(firstword $(origin CAPTURE))),--records 0 --capture $(abspath $(CAPTURE)),--records $(if $(filter command,$(firstword $(origin RECORDS))),$(RECORDS),3000000))
+
+.PHONY: bench-prepare
+bench-prepare: build ## dedup and stitch beside nfcapd, nfdump and the floor (RECORDS or CAPTURE, SEED, ROUNDS)
+	@cd services && go run ./e2e/bench --bin ../bin --systems run,nfdump,dedup,stitch,floor --seed $(SEED) --rounds $(ROUNDS) $(PREPARE)
