@@ -50,23 +50,52 @@ func NewOutput(partitions ...int) *Output {
 // Partitions is the number of partitions of an output topic.
 func (o *Output) Partitions(topic int) int { return len(o.topics[topic]) }
 
-// Append adds a record to the open batch of a partition. It is written there at
-// once, and moves on to a new batch if it turns out to be too much for this one:
-// to ask for its size before would take as long as writing it.
+// Append adds a record to the open batch of a partition.
 func (o *Output) Append(topic, partition int, m flow.Message) {
+	b := o.openBatch(topic, partition)
+	end := len(b.value)
+	b.value = flow.AppendDelimited(b.value, m)
+	o.close(topic, partition, b, end)
+}
+
+// AppendEncoded adds a record that is encoded already, its length before it
+// (flow.AppendDelimited). The bytes are copied.
+func (o *Output) AppendEncoded(topic, partition int, delimited []byte) {
+	b := o.openBatch(topic, partition)
+	end := len(b.value)
+	b.value = append(b.value, delimited...)
+	o.close(topic, partition, b, end)
+}
+
+// AppendFunc has encode write a record straight into the open batch: it appends one
+// record, its length before it, to what it is given, and returns that.
+func (o *Output) AppendFunc(topic, partition int, encode func(batch []byte) []byte) {
+	b := o.openBatch(topic, partition)
+	end := len(b.value)
+	b.value = encode(b.value)
+	o.close(topic, partition, b, end)
+}
+
+// openBatch is the batch that the next record of a partition is written to.
+func (o *Output) openBatch(topic, partition int) *outBatch {
 	p := &o.topics[topic][partition]
 	n := len(p.batches)
 	if n == 0 || p.batches[n-1].plain {
 		p.batches = append(p.batches, outBatch{value: getBuffer()})
 		n++
 	}
-	b := &p.batches[n-1]
-	end := len(b.value)
-	b.value = flow.AppendDelimited(b.value, m)
+	return &p.batches[n-1]
+}
+
+// close counts the record that was written behind end. It moves on to a new batch
+// if it turns out to be too much for this one: to ask for its size before would take
+// as long as writing it.
+func (o *Output) close(topic, partition int, b *outBatch, end int) {
 	o.bytes += int64(len(b.value) - end)
 	if len(b.value) > o.maxBytes && b.count > 0 {
 		moved := append(getBuffer(), b.value[end:]...)
 		b.value = b.value[:end]
+		p := &o.topics[topic][partition]
 		p.batches = append(p.batches, outBatch{value: moved, count: 1})
 		return
 	}
