@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
@@ -36,6 +37,34 @@ func TestMedianOfRounds(t *testing.T) {
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}
+
+// TestFloor takes every flow of a capture through the generated code, which must give
+// the bytes that it was given.
+func TestFloor(t *testing.T) {
+	batches, err := floorBatches(testkit.Data(t, "traffic/internet_morning.pcap.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flows := make([]flowv1.Flow, floorBatch)
+	total := 0
+	for _, batch := range batches {
+		n, err := decodeGenerated(flows, batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += n
+		var again []byte
+		for i := range flows[:n] {
+			again = appendGenerated(again, &flows[i])
+		}
+		if !bytes.Equal(again, batch) {
+			t.Fatalf("%d flows have become others", n)
+		}
+	}
+	if total < 1000 {
+		t.Errorf("only %d flows", total)
 	}
 }
 

@@ -16,7 +16,7 @@ const (
 	lineNfcapd = "nfcapd"
 	lineNfdump = "nfdump -B"
 	lineBoth   = "nfcapd + nfdump -B"
-	lineFloor  = "one protobuf decode + encode"
+	lineFloor  = "one vtprotobuf decode + encode"
 )
 
 // cost is what a process used from its start to its end.

@@ -6,7 +6,7 @@
 //	        ──▶ UDP ──▶ nfcapd ──files──▶ nfdump -B
 //	        ──▶ flowctl publish ──▶ broker ◀──▶ dedup, stitch, detect, sink, one after the other
 //	        ──▶ UDP ──▶ ingest ──▶ broker
-//	        ──▶ the floor: one decode and one encode of the same flows, in this process
+//	        ──▶ the floor: one decode and one encode of the same flows by the generated code, in this process
 //
 // All systems run in turn, round after round, so that the machine's moods meet
 // all of them; of the rounds the median counts. Standard output is one JSON
