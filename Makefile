@@ -99,3 +99,16 @@ PREPARE = $(if $(filter command,$(firstword $(origin CAPTURE))),--records 0 --ca
 .PHONY: bench-prepare
 bench-prepare: build ## dedup and stitch beside nfcapd, nfdump and the floor (RECORDS or CAPTURE, SEED, ROUNDS)
 	@cd services && go run ./e2e/bench --bin ../bin --systems run,nfdump,dedup,stitch,floor --seed $(SEED) --rounds $(ROUNDS) $(PREPARE)
+
+# goflow2's own program, at the version whose decoders we use.
+GOFLOW2 = .cache/goflow2-$(shell cd services && go list -m -f '{{.Version}}' github.com/netsampler/goflow2/v2)
+
+.PHONY: goflow2
+goflow2:
+	@test -x $(GOFLOW2)/goflow2 || GOWORK=off GOBIN=$(abspath $(GOFLOW2)) \
+		go install -trimpath github.com/netsampler/goflow2/v2/cmd/goflow2@$(patsubst .cache/goflow2-%,%,$(GOFLOW2))
+
+.PHONY: bench-ingest
+bench-ingest: build goflow2 ## ingest beside nfcapd and goflow2 on 3 million NetFlow v9 records (RECORDS, SEED, ROUNDS)
+	@cd services && go run ./e2e/bench --bin ../bin --goflow2 ../$(GOFLOW2)/goflow2 --systems nfcapd,ingest,goflow2,decode \
+		--records $(if $(filter command,$(firstword $(origin RECORDS))),$(RECORDS),3000000) --seed $(SEED) --rounds $(ROUNDS)

@@ -77,8 +77,10 @@ flowledger_sink_records_total{topic="biflows"} 9
 flowledger_sink_rows_total{table="biflows"} 7
 flowledger_ingest_dropped_total{reason="kernel"} 1
 flowledger_ingest_dropped_total{reason="queue_full"} 1
+goflow2_flow_process_nf_flowset_records_total{router="127.77.0.1",type="DataFlowSet",version="9"} 30
+goflow2_flow_process_nf_flowset_records_total{router="127.77.0.1",type="TemplateFlowSet",version="9"} 2
 `))
-	want := metrics{lag: 7, recordsIn: 1_500_000, dropped: 2,
+	want := metrics{lag: 7, recordsIn: 1_500_000, decoded: 30, dropped: 2,
 		read: map[string]uint64{"biflows": 9}, rows: map[string]uint64{"biflows": 7}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(metrics{})); diff != "" {
 		t.Errorf("(-want, +got)\n%s", diff)
@@ -188,5 +190,18 @@ func TestSettingsStayOutside(t *testing.T) {
 	got := withoutSettings([]string{"PATH=/bin", "FLOWLEDGER_KAFKA_BROKERS=kafka:9092", "FLOWLEDGER_CACHE=/cache"})
 	if diff := cmp.Diff([]string{"PATH=/bin", "FLOWLEDGER_CACHE=/cache"}, got); diff != "" {
 		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}
+
+// TestDecode: what is measured in this process is the capture's records, and costs.
+func TestDecode(t *testing.T) {
+	path := testkit.Data(t, "traffic/internet_morning.pcap.gz")
+	c, err := decode(path)
+	if err != nil || c.cpu() <= 0 {
+		t.Errorf("decoding cost %+v, %v", c, err)
+	}
+	in, err := (&bench{}).look("x", path)
+	if err != nil || in.DataRecords != 36_287 || in.Datagrams != 14_287 {
+		t.Errorf("found %+v, %v", in, err)
 	}
 }

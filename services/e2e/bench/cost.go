@@ -17,12 +17,14 @@ const (
 	lineNfdump = "nfdump -B"
 	lineBoth   = "nfcapd + nfdump -B"
 	lineFloor  = "one vtprotobuf decode + encode"
+	lineDecode = "decode and map alone"
 )
 
 // cost is what a process used from its start to its end.
 type cost struct {
 	user, system time.Duration // CPU time
 	rss          int64         // peak resident memory, bytes
+	allocations  float64       // per record, where they are counted
 }
 
 func (c cost) cpu() time.Duration { return c.user + c.system }
@@ -30,7 +32,7 @@ func (c cost) cpu() time.Duration { return c.user + c.system }
 // and is the cost of two processes of which one follows the other: CPU adds up,
 // of the memory the larger counts.
 func (c cost) and(o cost) cost {
-	return cost{c.user + o.user, c.system + o.system, max(c.rss, o.rss)}
+	return cost{user: c.user + o.user, system: c.system + o.system, rss: max(c.rss, o.rss)}
 }
 
 // table has the costs of each system, one per round, in order of first mention.
@@ -65,6 +67,8 @@ type line struct {
 	CPUSecondsMin float64 `json:"cpu_seconds_min"`
 	CPUSecondsMax float64 `json:"cpu_seconds_max"`
 	Rounds        int     `json:"rounds"`
+	// Allocations are per record, where the measurement is in this process.
+	Allocations *float64 `json:"allocations_per_record,omitempty"`
 }
 
 // ratio compares two systems.
@@ -84,6 +88,7 @@ func (t *table) print(w io.Writer, in *input) error {
 	}
 	for _, r := range []struct{ us, them string }{
 		{lineRun, lineBoth}, {"dedup", lineFloor}, {"stitch", lineFloor},
+		{systemIngest, lineNfcapd}, {systemIngest, systemGoflow},
 	} {
 		if err := t.compare(w, in, r.us, r.them); err != nil {
 			return err
@@ -122,13 +127,18 @@ func (t *table) line(system string, in *input) line {
 	rss := rounds[middle].rss
 	slices.SortStableFunc(rounds, func(a, b cost) int { return cmp.Compare(a.cpu(), b.cpu()) })
 	c := rounds[middle]
-	return line{
+	l := line{
 		System: system, Input: in.name, Records: in.DataRecords,
 		CPUSeconds: milli(c.cpu()), UserSeconds: milli(c.user), SystemSeconds: milli(c.system),
 		NsPerRecord:  round(float64(c.cpu().Nanoseconds())/float64(in.DataRecords), 10),
 		PeakRSSBytes: rss, Rounds: len(rounds),
 		CPUSecondsMin: milli(rounds[0].cpu()), CPUSecondsMax: milli(rounds[len(rounds)-1].cpu()),
 	}
+	if system == lineDecode {
+		allocations := round(c.allocations, 1e4)
+		l.Allocations = &allocations
+	}
+	return l
 }
 
 func milli(d time.Duration) float64 { return round(d.Seconds(), 1000) }

@@ -6,7 +6,9 @@
 //	        ──▶ UDP ──▶ nfcapd ──files──▶ nfdump -B
 //	        ──▶ flowctl publish ──▶ broker ◀──▶ dedup, stitch, detect, sink, one after the other
 //	        ──▶ UDP ──▶ ingest ──▶ broker
+//	        ──▶ UDP ──▶ goflow2 ──▶ /dev/null
 //	        ──▶ the floor: one decode and one encode of the same flows by the generated code, in this process
+//	        ──▶ decode: datagrams to flows, as ingest does it, in this process
 //
 // All systems run in turn, round after round, so that the machine's moods meet
 // all of them; of the rounds the median counts. Standard output is one JSON
@@ -31,34 +33,43 @@ import (
 // order of the pipeline: each reads what the one before it wrote.
 const (
 	systemRun    = "run"
-	systemNfdump = "nfdump"
+	systemNfdump = "nfdump" // nfcapd, and then nfdump
 	systemIngest = "ingest"
+	systemNfcapd = "nfcapd" // without nfdump
+	systemGoflow = "goflow2"
 	systemFloor  = "floor"
+	systemDecode = "decode"
 )
 
 var (
 	stages  = []string{"dedup", "stitch", "detect", "sink"}
-	systems = slices.Concat([]string{systemRun, systemNfdump}, stages, []string{systemIngest, systemFloor})
+	systems = slices.Concat([]string{systemRun, systemNfdump}, stages, []string{systemIngest, systemNfcapd, systemGoflow, systemFloor, systemDecode})
+	// usual are measured where nothing is chosen.
+	usual = slices.Concat([]string{systemRun, systemNfdump}, stages, []string{systemIngest, systemFloor})
 )
 
 // options are the flags.
 type options struct {
 	bin, capture string
+	goflow2      string
 	records      uint64
 	seed         uint64
 	rounds       int
 	systems      []string
+	rate         float64
 	keep         bool
 }
 
 func main() {
-	o := options{systems: systems}
+	o := options{systems: usual}
 	flag.StringVar(&o.bin, "bin", "bin", "folder with the binaries of make build")
 	flag.StringVar(&o.capture, "capture", "", "capture to measure with; empty for none")
 	flag.Uint64Var(&o.records, "records", 1_000_000, "number of NetFlow v9 records to generate and measure with; 0 for none")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the generated records")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; the medians are printed")
-	flag.Func("systems", "what to measure, with commas: "+strings.Join(systems, ", ")+" (default all)", o.choose)
+	flag.Func("systems", "what to measure, with commas: "+strings.Join(systems, ", ")+" (default "+strings.Join(usual, ",")+")", o.choose)
+	flag.Float64Var(&o.rate, "rate", defaultRate, "datagrams a second, at most, to whoever receives over UDP")
+	flag.StringVar(&o.goflow2, "goflow2", "", "goflow2's program, for that system")
 	flag.BoolVar(&o.keep, "keep", false, "keep the working folder with its logs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

@@ -16,7 +16,7 @@ type metrics struct {
 	recordsIn, recordsOut uint64
 	lag                   uint64 // messages of the log ahead of it
 	queued                uint64 // bytes that wait to be acknowledged, or to be decoded
-	decoded, dropped      uint64 // ingest: data records, and datagrams lost in its queue
+	decoded, dropped      uint64 // ingest (and goflow2): data records; and datagrams lost in its queue
 	// The sink's records by topic, and rows by table.
 	read, rows map[string]uint64
 }
@@ -47,6 +47,10 @@ func readMetrics(text []byte) metrics {
 			*sum += uint64(f)
 		}
 		switch name {
+		case "goflow2_flow_process_nf_flowset_records_total": // goflow2's
+			if label(labels, "type") == "DataFlowSet" {
+				m.decoded += uint64(f)
+			}
 		case "flowledger_sink_records_total":
 			m.read[label(labels, "topic")] += uint64(f)
 		case "flowledger_sink_rows_total":

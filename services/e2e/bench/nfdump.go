@@ -27,7 +27,7 @@ func (b *bench) nfdump(ctx context.Context, in *input, t *table) error {
 	defer os.RemoveAll(flows)
 	var collected cost
 	err := patiently(func(slower int) (err error) {
-		collected, err = b.collect(ctx, nfcapd, flows, in, firstBurst/slower)
+		collected, err = b.collect(ctx, nfcapd, flows, in, slower)
 		return err
 	})
 	if err != nil {
@@ -35,6 +35,10 @@ func (b *bench) nfdump(ctx context.Context, in *input, t *table) error {
 	}
 	if err := b.stored(ctx, nfdump, flows, in); err != nil {
 		return err
+	}
+	if !b.chosen(systemNfdump) {
+		t.add(lineNfcapd, collected)
+		return nil
 	}
 	paired, err := b.finish(ctx, b.foreign("nfdump", nfdump, "-C", "none", "-R", flows, "-B", "-o", "null", "-q"))
 	if err != nil {
@@ -47,7 +51,7 @@ func (b *bench) nfdump(ctx context.Context, in *input, t *table) error {
 }
 
 // collect runs nfcapd for as long as the capture is sent to it.
-func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, burst int) (cost, error) {
+func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, slower int) (cost, error) {
 	if err := os.RemoveAll(flows); err != nil {
 		return cost{}, err
 	}
@@ -72,7 +76,7 @@ func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, bu
 	if err != nil {
 		return cost{}, err
 	}
-	s := sender{port: port, burst: burst}
+	s := b.sender(port, slower)
 	lost, err := s.send(ctx, in.path)
 	if err != nil {
 		return cost{}, err

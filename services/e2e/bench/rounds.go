@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/flowledger/flowledger/services/ingest/normalize"
+	"github.com/flowledger/flowledger/services/internal/pipeline"
 )
 
 // bench measures inputs one after the other.
@@ -17,11 +19,8 @@ type bench struct {
 
 // input is what all systems are given.
 type input struct {
-	name, path string
-	// counts are what `flowctl run` finds in it.
-	DataRecords uint64 `json:"data_records"`
-	Flows       uint64 `json:"flows"`
-	Datagrams   uint64 `json:"datagrams"`
+	name, path                    string
+	DataRecords, Flows, Datagrams uint64
 }
 
 // generate makes the capture of --records and --seed.
@@ -35,7 +34,7 @@ func (b *bench) generate(ctx context.Context) (string, error) {
 
 // input measures all chosen systems with one capture and prints the result.
 func (b *bench) input(ctx context.Context, name, path string) error {
-	in, err := b.look(ctx, name, path)
+	in, err := b.look(name, path)
 	if err != nil {
 		return err
 	}
@@ -51,23 +50,25 @@ func (b *bench) input(ctx context.Context, name, path string) error {
 }
 
 // look counts what is in a capture, and warms the file cache.
-func (b *bench) look(ctx context.Context, name, path string) (*input, error) {
+func (b *bench) look(name, path string) (*input, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	summary := filepath.Join(b.dir, "summary.json")
-	if _, err := b.finish(ctx, b.command("look", "flowctl", "run", "--emit", "none", "--quiet", "--summary", summary, path)); err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(summary)
-	if err != nil {
-		return nil, err
-	}
 	in := &input{name: name, path: path}
-	if err := json.Unmarshal(text, in); err != nil {
-		return nil, fmt.Errorf("cannot read the summary of flowctl run: %w", err)
+	n := normalize.New(normalize.Default())
+	var out normalize.Result
+	count := func() {
+		in.Datagrams += out.Datagrams
+		in.DataRecords += out.DataRecords
+		in.Flows += uint64(len(out.Flows))
+		out.Reset()
 	}
+	if err := pipeline.ReadCapture(path, func(d normalize.Datagram) { n.Datagram(d, &out); count() }); err != nil {
+		return nil, err
+	}
+	n.End(&out)
+	count()
 	if in.DataRecords == 0 {
 		return nil, fmt.Errorf("there are no flow records in %s", path)
 	}
@@ -83,7 +84,7 @@ func (b *bench) round(ctx context.Context, in *input, t *table) error {
 		}
 		t.add(lineRun, c)
 	}
-	if b.chosen(systemNfdump) {
+	if b.chosen(systemNfdump) || b.chosen(systemNfcapd) {
 		if err := b.nfdump(ctx, in, t); err != nil {
 			return err
 		}
@@ -95,5 +96,18 @@ func (b *bench) round(ctx context.Context, in *input, t *table) error {
 		}
 		t.add(lineFloor, c)
 	}
-	return b.services(ctx, in, t)
+	if b.chosen(systemDecode) {
+		c, err := decode(in.path)
+		if err != nil {
+			return err
+		}
+		t.add(lineDecode, c)
+	}
+	if err := b.services(ctx, in, t); err != nil {
+		return err
+	}
+	if b.chosen(systemGoflow) {
+		return b.goflow2(ctx, in, t)
+	}
+	return nil
 }

@@ -27,6 +27,15 @@ type sender struct {
 	sent  uint64
 }
 
+// defaultRate is in datagrams a second; of NetFlow, one has up to 30 records.
+const defaultRate = 10_000
+
+// sender makes the sender of a measurement: all receivers are sent the same, in the
+// same way, at the rate that was asked for or as fast as they can if that is slower.
+func (b *bench) sender(port uint16, slower int) sender {
+	return sender{port: port, burst: firstBurst / slower, rate: b.rate / float64(slower)}
+}
+
 const (
 	// firstBurst datagrams of 1,500 bytes fit the smallest receive buffer that
 	// Linux gives by default (208 KiB) twice over.

@@ -127,8 +127,7 @@ func (c *cluster) stages(ctx context.Context, in *input, t *table, names []strin
 	return nil
 }
 
-// ingest sends the capture over UDP, at a rate that leaves a CPU idle, on topics
-// of its own.
+// ingest sends the capture over UDP, on topics of its own.
 func (c *cluster) ingest(ctx context.Context, in *input, t *table) error {
 	return patiently(func(slower int) error {
 		prefix := "ingest" + strconv.Itoa(slower) + "."
@@ -145,7 +144,7 @@ func (c *cluster) ingest(ctx context.Context, in *input, t *table) error {
 			return err
 		}
 		defer s.kill()
-		udp := sender{port: port, burst: firstBurst, rate: float64(ingestRate / slower)}
+		udp := c.sender(port, slower)
 		lost, err := udp.send(ctx, in.path)
 		if err != nil {
 			return err
@@ -161,9 +160,6 @@ func (c *cluster) ingest(ctx context.Context, in *input, t *table) error {
 		return nil
 	})
 }
-
-// ingestRate is in datagrams a second; of NetFlow, one has up to 30 records.
-const ingestRate = 4000
 
 // service is a process with metrics.
 type service struct {
