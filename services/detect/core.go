@@ -29,8 +29,10 @@ func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
 	for _, b := range in {
 		c.biflows.Add(b.Value)
 	}
-	flow.SortBiflows(c.biflows.Records)
-	c.rules.Tick(tick, c.biflows.Records, send(out))
+	for _, b := range c.biflows.Records {
+		c.rules.See(b)
+	}
+	c.rules.Tick(tick, send(out))
 }
 
 func (c *core) End(tick eventtime.Tick, out *stage.Output) { c.rules.End(tick, send(out)) }

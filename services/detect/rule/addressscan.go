@@ -44,12 +44,12 @@ func (r *addressScan) observe(s *Set, c *client, x *sighting) *client {
 	}
 	s.place(c, x)
 	var heats [3]heat
-	c, heats[0] = s.watch(c, x, windowKey{client: x.subject, kind: byPrefix, object: prefixOf(x.target.addr)})
+	c, heats[0] = s.watch(c, x, scope{kind: byPrefix, object: prefixOf(x.target.addr)})
 	if x.target.port != 0 {
-		c, heats[1] = s.watch(c, x, windowKey{client: x.subject, kind: byPort, port: x.target.port, proto: x.target.proto})
+		c, heats[1] = s.watch(c, x, scope{kind: byPort, port: x.target.port, proto: x.target.proto})
 	}
-	if s.darknet.Contains(x.target.addr.Netip()) {
-		c, heats[2] = s.watch(c, x, windowKey{client: x.subject, kind: byDarknet})
+	if !s.darknet.Empty() && s.darknet.Contains(x.target.addr.Netip()) {
+		c, heats[2] = s.watch(c, x, scope{kind: byDarknet})
 	}
 	return s.warm(c, addressScanID, x, heats[:])
 }

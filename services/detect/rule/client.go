@@ -10,20 +10,32 @@ import (
 // are answered.
 type client struct {
 	subject  subject
+	number   uint32 // in the slab
+	hash     uint64
 	internal bool
-	due      eventtime.Tick // when it must be looked at next; a timer is set
-	windows  []*window      // in order of creation
-	count    [kinds]int     // of windows
-	episodes [ruleCount]*episode
 	// dirty: an episode may have something to say when the tick's records are through.
 	dirty bool
+	due   eventtime.Tick // when it must be looked at next; a timer is set
+	// Its windows, in order of creation.
+	first, last *window
+	marks       uint64       // of the windows
+	count       [kinds]int32 // of the windows
+	episodes    [ruleCount]*episode
 	// Neighbours in the order of last use.
 	newer, older *client
 }
 
 // idle tells that nothing is remembered.
 func (c *client) idle() bool {
-	return len(c.windows) == 0 && c.episodes == [ruleCount]*episode{}
+	return c.first == nil && c.episodes == [ruleCount]*episode{}
+}
+
+// held is the number of its windows.
+func (c *client) held() (n int) {
+	for _, k := range c.count {
+		n += int(k)
+	}
+	return n
 }
 
 // recent orders clients by last use.
@@ -63,14 +75,14 @@ func (r *recent) remove(c *client) {
 // client finds or makes the client of a sighting. If there are too many, the
 // one that was silent longest is forgotten.
 func (s *Set) client(x *sighting) *client {
-	c := s.clients[x.subject]
+	c := s.find(&x.subject, x.hash)
 	if c == nil {
-		if len(s.clients) >= s.cfg.MaxClients {
+		if s.byClient.Len() >= s.cfg.MaxClients {
 			s.stats.ClientsEvicted++
 			s.forget(s.recent.oldest)
 		}
-		c = &client{subject: x.subject, internal: x.internal, due: eventtime.Never}
-		s.clients[x.subject] = c
+		c = s.add(x.subject, x.hash)
+		c.internal = x.internal
 	}
 	s.recent.use(c)
 	return c
@@ -83,48 +95,36 @@ func (s *Set) forget(c *client) {
 			s.close(c, e, closedEvicted)
 		}
 	}
-	for _, w := range c.windows {
-		delete(s.windows, w.key)
-	}
-	s.drop(c)
-}
-
-func (s *Set) drop(c *client) {
-	s.recent.remove(c)
-	delete(s.clients, c.subject)
+	s.dropWindows(c, func(*window) bool { return true })
+	s.remove(c)
 }
 
 // open makes a window of a client, first making room if it has too many.
-func (s *Set) open(c *client, key windowKey) *window {
-	if c.count[key.kind] >= s.cfg.MaxWindows {
-		s.makeRoom(c, key.kind)
+func (s *Set) open(c *client, about scope, hash uint64) *window {
+	if int(c.count[about.kind]) >= s.cfg.MaxWindows {
+		s.makeRoom(c, about.kind)
 	}
-	w := &window{key: key}
-	w.contacts.byAddr = key.kind != byServer
-	c.windows = append(c.windows, w)
-	c.count[key.kind]++
-	s.windows[key] = w
-	return w
+	return s.addWindow(c, about, hash)
 }
 
 // makeRoom drops a kind's expired windows, and if that is not enough, the
 // quarter that was quiet longest.
 func (s *Set) makeRoom(c *client, k kind) {
 	s.expire(c)
-	if c.count[k] < s.cfg.MaxWindows {
+	if int(c.count[k]) < s.cfg.MaxWindows {
 		return
 	}
 	var newest []uint64
-	for _, w := range c.windows {
-		if w.key.kind == k {
+	for w := c.first; w != nil; w = w.next {
+		if w.scope.kind == k {
 			newest = append(newest, w.newest)
 		}
 	}
 	slices.Sort(newest)
 	quarter := newest[len(newest)/4]
-	left := c.count[k] - len(newest)/4
+	left := int(c.count[k]) - len(newest)/4
 	s.dropWindows(c, func(w *window) bool {
-		if w.key.kind != k || w.newest > quarter || c.count[k] <= left {
+		if w.scope.kind != k || w.newest > quarter || int(c.count[k]) <= left {
 			return false
 		}
 		s.stats.WindowsEvicted++
@@ -137,25 +137,14 @@ func (s *Set) expire(c *client) {
 	s.dropWindows(c, func(w *window) bool { return !w.hot && s.expiry(w) <= s.now })
 }
 
-func (s *Set) dropWindows(c *client, f func(*window) bool) {
-	c.windows = slices.DeleteFunc(c.windows, func(w *window) bool {
-		if !f(w) {
-			return false
-		}
-		c.count[w.key.kind]--
-		delete(s.windows, w.key)
-		return true
-	})
-}
-
 // expiry is when a window can be forgotten.
 func (s *Set) expiry(w *window) eventtime.Tick {
-	return w.expires(s.spans[w.key.kind], s.cfg.Lateness)
+	return w.expires(s.spans[w.scope.kind], s.cfg.Lateness)
 }
 
 // schedule sets the client's timer to the earliest of what it waits for.
 func (s *Set) schedule(c *client) {
-	for _, w := range c.windows {
+	for w := c.first; w != nil; w = w.next {
 		if !w.hot {
 			s.arm(c, s.wakes(c, w))
 		}
@@ -176,6 +165,6 @@ func (s *Set) scheduleEpisodes(c *client) {
 func (s *Set) arm(c *client, due eventtime.Tick) {
 	if due = max(due, s.now+1); due < c.due {
 		c.due = due
-		s.timers.Set(due, c.subject)
+		s.timers.Set(due, c.number)
 	}
 }

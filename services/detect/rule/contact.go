@@ -22,7 +22,7 @@ type contact struct {
 }
 
 func (x *sighting) contact() contact {
-	return contact{target: x.target, outcome: x.outcome, state: uint8(x.state), firm: x.firm, unsure: x.unsure,
+	return contact{target: x.target, outcome: x.outcome, state: x.state, firm: x.firm, unsure: x.unsure,
 		version: x.version, flow: x.flow, start: x.start, seen: x.seen}
 }
 
@@ -133,7 +133,7 @@ func (c *contacts) judge(x *sighting) {
 	switch {
 	case k.flow == x.flow:
 		if x.version >= k.version {
-			k.version, k.outcome, k.state = x.version, x.outcome, uint8(x.state)
+			k.version, k.outcome, k.state = x.version, x.outcome, x.state
 			k.firm, k.unsure = x.firm, x.unsure
 		}
 	case !x.late && x.outcome != neither && (x.start > k.start || x.start == k.start && x.flow > k.flow):

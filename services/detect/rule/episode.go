@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
-	"github.com/flowledger/flowledger/services/internal/flow"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -29,14 +28,6 @@ const (
 	closedEndOfInput = "end_of_input"
 	closedEvicted    = "evicted"
 )
-
-// scope is a window that an episode grew out of: a prefix, a port, a server.
-type scope struct {
-	kind   kind
-	object flow.Addr
-	port   uint16
-	proto  uint8
-}
 
 // maxScopes bounds the scopes that an episode lists.
 const maxScopes = 64
@@ -214,9 +205,8 @@ func (e *episode) counts() (bad, good, all int) {
 
 // addScope lists a window, once.
 func (e *episode) addScope(w *window) {
-	s := scope{kind: w.key.kind, object: w.key.object, port: w.key.port, proto: w.key.proto}
-	if len(e.scopes) < maxScopes && !slices.Contains(e.scopes, s) {
-		e.scopes = append(e.scopes, s)
+	if len(e.scopes) < maxScopes && !slices.Contains(e.scopes, w.scope) {
+		e.scopes = append(e.scopes, w.scope)
 	}
 }
 

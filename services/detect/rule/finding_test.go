@@ -20,7 +20,7 @@ func alertsOf(t *testing.T, flows []*flowv1.Biflow) (out [][]byte) {
 	keep := func(a *Alert) { out = append(out, a.JSON) }
 	ticks := l.ticks()
 	for _, tick := range ticks {
-		s.Tick(tick, l[tick], keep)
+		tickWith(s, tick, l[tick], keep)
 	}
 	s.End(ticks[len(ticks)-1]+1, keep)
 	return out

@@ -110,12 +110,20 @@ func collect(t testing.TB, tick eventtime.Tick, to *[]finding) func(*Alert) {
 	}
 }
 
+// tickWith has a set see a tick's biflows, and then the tick.
+func tickWith(s *Set, t eventtime.Tick, in []*flowv1.Biflow, emit func(*Alert)) {
+	for _, b := range in {
+		s.See(b)
+	}
+	s.Tick(t, emit)
+}
+
 // play runs a timeline as a stage does: ticks with input and ticks with timers.
 func play(t testing.TB, s *Set, l timeline) (out []finding) {
 	for _, tick := range l.ticks() {
 		out = append(out, playTimers(t, s, tick)...)
 		flow.SortBiflows(l[tick])
-		s.Tick(tick, l[tick], collect(t, tick, &out))
+		tickWith(s, tick, l[tick], collect(t, tick, &out))
 	}
 	return out
 }
@@ -123,7 +131,7 @@ func play(t testing.TB, s *Set, l timeline) (out []finding) {
 // playTimers calls the set at its timers before a tick.
 func playTimers(t testing.TB, s *Set, before eventtime.Tick) (out []finding) {
 	for n := s.NextTimer(); n < before; n = s.NextTimer() {
-		s.Tick(n, nil, collect(t, n, &out))
+		s.Tick(n, collect(t, n, &out))
 		if s.NextTimer() <= n {
 			t.Fatalf("NextTimer is %d after Tick(%d)", s.NextTimer(), n)
 		}

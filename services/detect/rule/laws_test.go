@@ -52,17 +52,17 @@ func (r *transcript) emit(t eventtime.Tick) func(*Alert) {
 func (r *transcript) play(s *Set, l timeline, ticks []eventtime.Tick) {
 	for _, tick := range ticks {
 		for n := s.NextTimer(); n < tick; n = s.NextTimer() {
-			s.Tick(n, nil, r.emit(n))
+			s.Tick(n, r.emit(n))
 		}
 		in := slices.Clone(l[tick])
 		flow.SortBiflows(in)
-		s.Tick(tick, in, r.emit(tick))
+		tickWith(s, tick, in, r.emit(tick))
 	}
 }
 
 func (r *transcript) end(s *Set, tick eventtime.Tick) {
 	for n := s.NextTimer(); n < tick; n = s.NextTimer() {
-		s.Tick(n, nil, r.emit(n))
+		s.Tick(n, r.emit(n))
 	}
 	s.End(tick, r.emit(tick))
 }
@@ -158,10 +158,10 @@ func TestLifeOfEveryFinding(t *testing.T) {
 		var out []finding
 		for _, tick := range l.ticks() {
 			for n := s.NextTimer(); n < tick; n = s.NextTimer() {
-				s.Tick(n, nil, collect(nil, n, &out))
+				s.Tick(n, collect(nil, n, &out))
 			}
 			flow.SortBiflows(l[tick])
-			s.Tick(tick, l[tick], collect(nil, tick, &out))
+			tickWith(s, tick, l[tick], collect(nil, tick, &out))
 		}
 		s.End(endOf(l), collect(nil, endOf(l), &out))
 		open := map[string]int{}
@@ -190,12 +190,12 @@ func TestStateIsForgotten(t *testing.T) {
 	}
 	s := newSet(t, Default())
 	play(t, s, l)
-	if len(s.clients) != 7 || len(s.windows) != 7+50+50 {
-		t.Fatalf("%d clients and %d windows, want 7 and 107", len(s.clients), len(s.windows))
+	if s.byClient.Len() != 7 || s.byWindow.Len() != 7+50+50 {
+		t.Fatalf("%d clients and %d windows, want 7 and 107", s.byClient.Len(), s.byWindow.Len())
 	}
 	playTimers(t, s, eventtime.Never)
-	if len(s.clients) != 0 || len(s.windows) != 0 || s.recent.newest != nil || s.recent.oldest != nil {
-		t.Errorf("after all timers: %d clients, %d windows are left", len(s.clients), len(s.windows))
+	if s.byClient.Len() != 0 || s.byWindow.Len() != 0 || s.recent.newest != nil || s.recent.oldest != nil {
+		t.Errorf("after all timers: %d clients, %d windows are left", s.byClient.Len(), s.byWindow.Len())
 	}
 }
 
@@ -222,6 +222,6 @@ func FuzzRestore(f *testing.F) {
 		if s.Restore(b) != nil {
 			return
 		}
-		s.Tick(eventtime.TickOf(epoch)+1_000_000, nil, func(*Alert) {})
+		s.Tick(eventtime.TickOf(epoch)+1_000_000, func(*Alert) {})
 	})
 }

@@ -66,7 +66,7 @@ func (s *Set) close(c *client, e *episode, reason string) {
 		s.tell(c, e, activityClose, reason)
 	}
 	c.episodes[e.rule] = nil
-	s.dropWindows(c, func(w *window) bool { return w.hot && ruleOf(w.key.kind) == e.rule })
+	s.dropWindows(c, func(w *window) bool { return w.hot && ruleOf(w.scope.kind) == e.rule })
 }
 
 // tell puts a finding into the tick's alerts.

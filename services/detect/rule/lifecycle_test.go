@@ -78,7 +78,7 @@ func TestFailuresAreTakenBack(t *testing.T) {
 	l.add(0, flows...)
 	out := play(t, s, l)
 	tick := eventtime.TickOf(at(time.Minute))
-	s.Tick(tick, []*flowv1.Biflow{later(flows[3], established)}, collect(t, tick, &out))
+	tickWith(s, tick, []*flowv1.Biflow{later(flows[3], established)}, collect(t, tick, &out))
 	if d := cmp.Diff([]string{"14s Create Low 15", "1m0s Close Low 15 taken_back"}, story(out)); d != "" {
 		t.Errorf("messages (-want, +got):\n%s", d)
 	}
@@ -221,8 +221,8 @@ func TestTooManyClientsForgetTheLongestSilent(t *testing.T) {
 	if d := cmp.Diff([]string{"14s Create Low 15", "1m2s Close Low 15 evicted"}, story(got)); d != "" {
 		t.Errorf("messages (-want, +got):\n%s", d)
 	}
-	if s.Stats().ClientsEvicted != 1 || len(s.clients) != 3 {
-		t.Errorf("%d evicted, %d clients; want 1 and 3", s.Stats().ClientsEvicted, len(s.clients))
+	if s.Stats().ClientsEvicted != 1 || s.byClient.Len() != 3 {
+		t.Errorf("%d evicted, %d clients; want 1 and 3", s.Stats().ClientsEvicted, s.byClient.Len())
 	}
 }
 
@@ -235,14 +235,14 @@ func TestTooManyWindowsForgetTheOldestQuarter(t *testing.T) {
 	})...)
 	s := newSet(t, cfg)
 	play(t, s, l)
-	c := s.clients[s.recent.newest.subject]
+	c := s.recent.newest
 	for k, n := range c.count {
-		if n > cfg.MaxWindows {
+		if int(n) > cfg.MaxWindows {
 			t.Errorf("%d windows of kind %d, want at most %d", n, k, cfg.MaxWindows)
 		}
 	}
-	if s.Stats().WindowsEvicted == 0 || len(s.windows) != len(c.windows) {
-		t.Errorf("%d windows evicted; %d known, %d held", s.Stats().WindowsEvicted, len(s.windows), len(c.windows))
+	if s.Stats().WindowsEvicted == 0 || s.byWindow.Len() != c.held() {
+		t.Errorf("%d windows evicted; %d known, %d held", s.Stats().WindowsEvicted, s.byWindow.Len(), c.held())
 	}
 }
 
@@ -252,7 +252,7 @@ func TestLateFlowsAreCounted(t *testing.T) {
 		return call(0, 0, "198.51.100.9", "203.0.113.5", 8000+i, rejected)
 	})...)
 	s := newSet(t, Default())
-	if got := play(t, s, l); got != nil || s.Stats().Late != 30 || len(s.clients) != 0 {
-		t.Errorf("got %v, %d late, %d clients; want nothing, 30, 0", story(got), s.Stats().Late, len(s.clients))
+	if got := play(t, s, l); got != nil || s.Stats().Late != 30 || s.byClient.Len() != 0 {
+		t.Errorf("got %v, %d late, %d clients; want nothing, 30, 0", story(got), s.Stats().Late, s.byClient.Len())
 	}
 }

@@ -170,7 +170,7 @@ func rulesOf(cfg Config, records []record) firstOnly {
 	s, out := mustNew(cfg), firstOnly{}
 	tick := func(t eventtime.Tick, in ...*flowv1.Biflow) {
 		var got []finding
-		s.Tick(t, in, collect(nil, t, &got))
+		tickWith(s, t, in, collect(nil, t, &got))
 		for _, f := range got {
 			if f.ActivityID == activityCreate {
 				out.add(modelCrossing{f.FindingInfo.Types[0], f.host, t, f.Count})

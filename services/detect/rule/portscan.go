@@ -54,7 +54,7 @@ func (r *portScan) observe(s *Set, c *client, x *sighting) *client {
 	}
 	s.place(c, x)
 	var h [1]heat
-	c, h[0] = s.watch(c, x, windowKey{client: x.subject, kind: byServer, object: x.target.addr})
+	c, h[0] = s.watch(c, x, scope{kind: byServer, object: x.target.addr})
 	return s.warm(c, portScanID, x, h[:])
 }
 

@@ -15,6 +15,8 @@ import (
 type prohibitedService struct {
 	cfg   ProhibitedService
 	lists map[Service]lists
+	// ports are those of the services, so that most flows need no more than a bit.
+	ports ports
 }
 
 // lists says on which lists a service stands.
@@ -24,9 +26,11 @@ func newProhibitedService(cfg ProhibitedService) *prohibitedService {
 	r := &prohibitedService{cfg: cfg, lists: map[Service]lists{}}
 	for _, s := range cfg.Blocked {
 		r.lists[s] = lists{blocked: true}
+		r.ports.add(s.Port)
 	}
 	for _, s := range cfg.Listed {
 		r.lists[s] = lists{blocked: r.lists[s].blocked, listed: true}
+		r.ports.add(s.Port)
 	}
 	return r
 }
@@ -46,11 +50,16 @@ var prohibitedServiceInfo = Info{
 	Attacks: []Attack{exfiltrationAlternative, remoteServices},
 }
 
+// holds tells whether a service stands on a list.
+func (r *prohibitedService) holds(t *target) bool {
+	return r.ports.has(t.port) && r.lists[t.service()] != lists{}
+}
+
 func (r *prohibitedService) observe(s *Set, c *client, x *sighting) *client {
-	on := r.lists[x.target.service()]
-	if on == (lists{}) {
+	if !x.listed {
 		return c
 	}
+	on := r.lists[x.target.service()]
 	s.place(c, x)
 	blocked := on.blocked && x.internal && !s.isInternal(&x.target.addr)
 	hit := blocked && (x.outcome == answered || x.outcome == failed && !x.scanning && !x.late) ||
@@ -88,7 +97,7 @@ func (r *prohibitedService) record(s *Set, c *client, x *sighting, hit bool) {
 	if hit {
 		e.active = s.now // a session that goes on is no new finding
 	}
-	e.note(x.sampling, x.quality)
+	e.note(x.sampling, flowv1.TimeQuality(x.quality))
 	s.recent.use(c)
 	s.touch(c)
 }
@@ -134,12 +143,12 @@ func (r *prohibitedService) levelOf(s *Set, c *client, k *contact) Severity {
 
 // scans tells whether a target is part of an open scan of the client.
 func (s *Set) scans(c *client, t target) bool {
-	for _, key := range [...]windowKey{
-		{client: c.subject, kind: byServer, object: t.addr},
-		{client: c.subject, kind: byPrefix, object: prefixOf(t.addr)},
-		{client: c.subject, kind: byPort, port: t.port, proto: t.proto},
+	for _, about := range [...]scope{
+		{kind: byServer, object: t.addr},
+		{kind: byPrefix, object: prefixOf(t.addr)},
+		{kind: byPort, port: t.port, proto: t.proto},
 	} {
-		if w := s.windows[key]; w != nil && w.hot {
+		if w := s.window(c, &about, about.hash(c.hash)); w != nil && w.hot {
 			return true
 		}
 	}

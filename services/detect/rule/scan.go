@@ -1,6 +1,9 @@
 package rule
 
-import "github.com/flowledger/flowledger/services/internal/eventtime"
+import (
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/eventtime"
+)
 
 // ruleOf is the rule that a kind of window belongs to.
 func ruleOf(k kind) ruleID {
@@ -24,11 +27,12 @@ const (
 
 // watch shows a sighting to one window of its client, making both if it is a
 // failure.
-func (s *Set) watch(c *client, x *sighting, key windowKey) (*client, heat) {
-	if len(s.tiers[key.kind][place(x.internal)]) == 0 {
+func (s *Set) watch(c *client, x *sighting, about scope) (*client, heat) {
+	if len(s.tiers[about.kind][place(x.internal)]) == 0 {
 		return c, cold // all switched off
 	}
-	w := s.windows[key]
+	hash := about.hash(x.hash)
+	w := s.window(c, &about, hash)
 	if w != nil && w.hot {
 		return c, hot
 	}
@@ -36,7 +40,7 @@ func (s *Set) watch(c *client, x *sighting, key windowKey) (*client, heat) {
 		if x.outcome != failed || x.late {
 			return c, cold
 		}
-		*w = window{key: key, contacts: contacts{list: w.contacts.list[:0], byAddr: w.contacts.byAddr}}
+		w.begin()
 	}
 	if w == nil {
 		if x.outcome != failed || x.late {
@@ -45,10 +49,10 @@ func (s *Set) watch(c *client, x *sighting, key windowKey) (*client, heat) {
 		if c == nil {
 			c = s.client(x)
 		}
-		w = s.open(c, key)
+		w = s.open(c, about, hash)
 	}
 	s.recent.use(c)
-	if w.see(x, s.spans[key.kind]) {
+	if w.see(x, s.spans[about.kind]) {
 		s.stats.ContactsEvicted++
 	}
 	if s.check(c, w) {
@@ -63,7 +67,7 @@ func (s *Set) tiersFor(c *client, k kind) []tier { return s.tiers[k][place(c.int
 
 // check tells whether a window has reached a threshold; then it joins an episode.
 func (s *Set) check(c *client, w *window) bool {
-	t := w.crossed(s.tiersFor(c, w.key.kind), s.now, s.cfg.Settle)
+	t := w.crossed(s.tiersFor(c, w.scope.kind), s.now, s.cfg.Settle)
 	if t != nil {
 		s.cross(c, w, t)
 	}
@@ -72,12 +76,12 @@ func (s *Set) check(c *client, w *window) bool {
 
 // wakes is when a window must be looked at again without a new flow.
 func (s *Set) wakes(c *client, w *window) eventtime.Tick {
-	return min(s.expiry(w), w.settles(s.tiersFor(c, w.key.kind), s.now, s.cfg.Settle))
+	return min(s.expiry(w), w.settles(s.tiersFor(c, w.scope.kind), s.now, s.cfg.Settle))
 }
 
 // settle looks whether failures that are believed by now reach a threshold.
 func (s *Set) settle(c *client) {
-	for _, w := range c.windows {
+	for w := c.first; w != nil; w = w.next {
 		if !w.hot && s.expiry(w) > s.now {
 			s.check(c, w)
 		}
@@ -87,7 +91,7 @@ func (s *Set) settle(c *client) {
 // cross turns a window that reached a threshold into part of an episode: the
 // client's open one of that rule, or a new one.
 func (s *Set) cross(c *client, w *window, t *tier) {
-	id := ruleOf(w.key.kind)
+	id := ruleOf(w.scope.kind)
 	e := c.episodes[id]
 	fresh := e == nil
 	if fresh {
@@ -106,11 +110,12 @@ func (s *Set) cross(c *client, w *window, t *tier) {
 	if fresh {
 		about := target{}
 		if id == portScanID {
-			about.addr = w.key.object
+			about.addr = w.scope.object
 		}
 		e.uid = newUID(s.rules[id].info().Name, c.subject, about, e.first)
 	}
-	w.hot, w.contacts = true, contacts{byAddr: w.contacts.byAddr}
+	w.hot = true
+	w.empty()
 	e.addScope(w)
 	e.active = s.now
 	e.note(w.sampling, w.quality)
@@ -126,7 +131,7 @@ func (s *Set) feed(c *client, id ruleID, x *sighting) {
 	if fresh || moved && x.outcome == failed {
 		e.active = s.now
 	}
-	e.note(x.sampling, x.quality)
+	e.note(x.sampling, flowv1.TimeQuality(x.quality))
 	s.recent.use(c)
 	s.touch(c)
 }

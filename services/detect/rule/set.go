@@ -56,22 +56,22 @@ type Set struct {
 	cfg               Config
 	internal, darknet *netset.Set
 	rules             [ruleCount]rule
+	enabled           [ruleCount]bool
 	allowed           [ruleCount]struct{ clients, servers *netset.Set }
 	tiers             [kinds][2][]tier // by whether the client is ours
 	spans             [kinds]uint64    // longest window per kind, ns
 
-	now     eventtime.Tick
-	clients map[subject]*client
-	windows map[windowKey]*window
-	recent  recent
-	timers  eventtime.Queue[subject]
-	stats   Stats
+	forbidden *prohibitedService
+
+	now eventtime.Tick
+	memory
+	stats Stats
 
 	// Scratch of one tick.
-	dirty   []*client
-	alerts  []Alert
-	json    bytes.Buffer
-	sighted sighting
+	sightings sightings
+	dirty     []*client
+	alerts    []Alert
+	json      bytes.Buffer
 }
 
 // New makes a set of the enabled rules.
@@ -83,15 +83,15 @@ func New(cfg Config) (*Set, error) {
 		cfg:      cfg,
 		internal: netset.New(cfg.Networks.Internal),
 		darknet:  netset.New(cfg.Networks.Darknet),
-		clients:  map[subject]*client{},
-		windows:  map[windowKey]*window{},
 	}
+	s.forbidden = newProhibitedService(cfg.ProhibitedService)
 	s.rules = [ruleCount]rule{
 		addressScanID:       newAddressScan(s, cfg.AddressScan),
 		portScanID:          newPortScan(s, cfg.PortScan),
-		prohibitedServiceID: newProhibitedService(cfg.ProhibitedService),
+		prohibitedServiceID: s.forbidden,
 	}
 	for i, r := range s.rules {
+		s.enabled[i] = r.common().Enabled
 		s.allowed[i].clients = netset.New(r.common().AllowClients)
 		s.allowed[i].servers = netset.New(r.common().AllowServers)
 	}
@@ -107,17 +107,32 @@ func (s *Set) Stats() Stats { return s.stats }
 // NextTimer is the earliest tick at which Tick must be called, or Never.
 func (s *Set) NextTimer() eventtime.Tick { return s.timers.Next() }
 
-// Tick fires the timers due at or before t, then applies the biflows of t, in
-// the order of flow.SortBiflows, and emits what there is to tell, ordered by
-// host and finding.
-func (s *Set) Tick(t eventtime.Tick, in []*flowv1.Biflow, emit func(*Alert)) {
+// See takes in a biflow of the next tick. It is only read during the call; their
+// order is of no account.
+func (s *Set) See(b *flowv1.Biflow) {
+	x := s.sightings.next()
+	if !x.read(b, s.cfg.SureDirection) {
+		return
+	}
+	x.listed = s.forbidden.holds(&x.target)
+	s.sightings.keep(x, s.mayKnow(x.hash))
+}
+
+// HasSeen tells whether a biflow has been seen for which Tick must be called.
+func (s *Set) HasSeen() bool { return len(s.sightings.list) > 0 }
+
+// Tick fires the timers due at or before t, then applies the biflows that were
+// seen, which are those of t, by start, id and version, and emits what there is
+// to tell, ordered by host and finding.
+func (s *Set) Tick(t eventtime.Tick, emit func(*Alert)) {
 	s.fire(t)
 	s.now = t
-	for _, b := range in {
-		if s.sighted.read(b, t, s.cfg.SureDirection) {
-			s.apply(&s.sighted)
-		}
+	for _, place := range s.sightings.inOrder() {
+		x := s.sightings.at(place)
+		x.at(t, s.cfg.Lateness)
+		s.apply(x)
 	}
+	s.sightings.reset()
 	s.flush()
 	s.emit(emit)
 }
@@ -130,10 +145,7 @@ func (s *Set) End(t eventtime.Tick, emit func(*Alert)) {
 		s.end(c)
 	}
 	s.emit(emit)
-	clear(s.clients)
-	clear(s.windows)
-	s.recent = recent{}
-	s.timers = eventtime.Queue[subject]{}
+	s.memory = memory{}
 }
 
 // end closes what a client has open. What was about to be told together is
@@ -157,12 +169,13 @@ func (s *Set) end(c *client) {
 // fire serves the clients whose timers are due, each at its own tick.
 func (s *Set) fire(t eventtime.Tick) {
 	for {
-		key, ok := s.timers.Pop(t)
+		due := s.timers.Next()
+		number, ok := s.timers.Pop(t)
 		if !ok {
 			return
 		}
-		c := s.clients[key]
-		if c == nil || c.due > t {
+		c := s.clients.At(number)
+		if c.due != due {
 			continue // dropped meanwhile, or served by an earlier timer
 		}
 		s.now, c.due = c.due, eventtime.Never
@@ -170,7 +183,7 @@ func (s *Set) fire(t eventtime.Tick) {
 		s.decide(c)
 		s.expire(c)
 		if c.idle() {
-			s.drop(c)
+			s.remove(c)
 			continue
 		}
 		s.schedule(c)
@@ -180,13 +193,12 @@ func (s *Set) fire(t eventtime.Tick) {
 // apply shows a flow version to every rule. A client of whom nothing is known
 // and whose flow was answered has little to fear: only forbidden services.
 func (s *Set) apply(x *sighting) {
-	c := s.clients[x.subject]
+	c := s.find(&x.subject, x.hash)
 	if x.outcome == neither && c == nil {
 		return
 	}
-	x.late = x.start+uint64(s.cfg.Lateness) <= s.now.Ns()
 	for id, r := range s.rules {
-		if r.common().Enabled && !s.allows(ruleID(id), x) {
+		if s.enabled[id] && !s.allows(ruleID(id), x) {
 			c = r.observe(s, c, x)
 		}
 	}
@@ -216,13 +228,14 @@ func (s *Set) touch(c *client) {
 // flush tells the news of the tick: once, with all its records in.
 func (s *Set) flush() {
 	for _, c := range s.dirty {
+		if !c.dirty {
+			continue // forgotten meanwhile
+		}
 		c.dirty = false
-		if s.clients[c.subject] == c {
-			s.decide(c)
-			s.scheduleEpisodes(c)
-			if c.idle() {
-				s.drop(c)
-			}
+		s.decide(c)
+		s.scheduleEpisodes(c)
+		if c.idle() {
+			s.remove(c)
 		}
 	}
 	clear(s.dirty)

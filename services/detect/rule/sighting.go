@@ -1,6 +1,10 @@
 package rule
 
 import (
+	"encoding/binary"
+	"math/bits"
+	"time"
+
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
@@ -10,6 +14,19 @@ import (
 type subject struct {
 	realm uint32
 	addr  flow.Addr
+}
+
+// hash is where a subject lies in an index.
+func (s *subject) hash() uint64 {
+	return mix(half(&s.addr, 0)^uint64(s.realm)^0x2d358dccaa6c78a5, half(&s.addr, 8)^0x8bb84b93962eacc9)
+}
+
+func half(a *flow.Addr, at int) uint64 { return binary.LittleEndian.Uint64(a[at:]) }
+
+// mix is the halves of two words' product.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
 }
 
 // target is what a client called: a service of a server. Without ports (ICMP)
@@ -34,26 +51,33 @@ const (
 	answered
 )
 
-// sighting is one version of a biflow, as the rules look at it.
+// sighting is one version of a biflow, as the rules look at it. A tick's worth of
+// them is kept, so it is no larger than it must be.
 type sighting struct {
-	subject       subject
-	target        target
+	subject subject
+	target  target
+	// hash is the subject's.
+	hash          uint64
 	flow          uint64
-	start         uint64 // nanoseconds; never after the stream's time
+	start         uint64 // nanoseconds; once it is applied, never after the stream's time
 	seen          eventtime.Tick
-	version       uint32
-	outcome       outcome
-	state         flowv1.ConnState
-	firm          bool // the outcome is not just the lack of a report
-	unsure        bool // who is the client is a guess
-	late          bool // started too long ago to open or enter a window
-	internal      bool // the client is ours; known after Set.place
 	serverPackets uint64
 	sampling      uint64
-	quality       flowv1.TimeQuality
+	version       uint32
+	outcome       outcome
+	state         uint8 // flowv1.ConnState
+	quality       uint8 // flowv1.TimeQuality
+	firm          bool  // the outcome is not just the lack of a report
+	unsure        bool  // who is the client is a guess
+	late          bool  // started too long ago to open or enter a window
+	internal      bool  // the client is ours; known after Set.place
 	// scanning tells, once the scan rules have spoken, that this flow is part
 	// of a scan already told of.
 	scanning bool
+	// listed: the service is one that some rule has on a list.
+	listed bool
+	// kept: a rule may have to look at it, whatever else comes in the tick.
+	kept bool
 }
 
 // outcomeOf reads stitch's word. A failure needs a client that spoke: an answer
@@ -126,7 +150,7 @@ func isHost(a *flow.Addr) bool {
 }
 
 // read fills x from a biflow; false if no rule has to look at it.
-func (x *sighting) read(b *flowv1.Biflow, now eventtime.Tick, sureDirection float64) bool {
+func (x *sighting) read(b *flowv1.Biflow, sureDirection float64) bool {
 	if !asks(b) {
 		return false
 	}
@@ -135,13 +159,20 @@ func (x *sighting) read(b *flowv1.Biflow, now eventtime.Tick, sureDirection floa
 	if x.subject.addr == x.target.addr || !isHost(&x.subject.addr) || !isHost(&x.target.addr) {
 		return false
 	}
+	x.hash = x.subject.hash()
 	x.unsure = float64(b.InitiatorConfidence) < sureDirection
-	x.outcome, x.state, x.firm, x.seen = outcomeOf(b, !x.unsure), b.ConnState, isFirm(b), now
+	x.outcome, x.state, x.firm = outcomeOf(b, !x.unsure), uint8(b.ConnState), isFirm(b)
 	x.flow, x.version, x.start = b.FlowId, b.Version, b.TimeFlowStartNs
+	x.serverPackets, x.sampling, x.quality = b.ServerPackets, b.SamplingRate, uint8(b.TimeQuality)
+	x.scanning = false
+	return true
+}
+
+// at places x in the stream's time: nothing starts after its tick.
+func (x *sighting) at(now eventtime.Tick, lateness time.Duration) {
 	if end := (now + 1).Ns() - 1; x.start > end || x.start == 0 {
 		x.start = end
 	}
-	x.serverPackets, x.sampling, x.quality = b.ServerPackets, b.SamplingRate, b.TimeQuality
-	x.scanning = false
-	return true
+	x.seen = now
+	x.late = x.start+uint64(lateness) <= now.Ns()
 }

@@ -20,7 +20,7 @@ func (s *Set) AppendSnapshot(dst []byte) []byte {
 	for _, n := range []uint64{s.stats.Late, s.stats.ClientsEvicted, s.stats.WindowsEvicted, s.stats.ContactsEvicted} {
 		w.Uint(n)
 	}
-	w.Uint(uint64(len(s.clients)))
+	w.Uint(uint64(s.byClient.Len()))
 	for c := s.recent.oldest; c != nil; c = c.newer {
 		writeClient(w, c)
 	}
@@ -41,7 +41,7 @@ func (s *Set) Restore(snapshot []byte) error {
 		*n = r.Uint()
 	}
 	for n := r.Len(); n > 0 && r.Err() == nil; n-- {
-		fresh.adopt(readClient(r))
+		fresh.readClient(r)
 	}
 	if err := errors.Join(r.Close(), fresh.sound()); err != nil {
 		return fmt.Errorf("cannot restore detection state: %w", err)
@@ -50,24 +50,20 @@ func (s *Set) Restore(snapshot []byte) error {
 	return nil
 }
 
-// adopt takes in a client that was read.
-func (s *Set) adopt(c *client) {
-	s.clients[c.subject] = c
-	s.recent.use(c)
-	for _, w := range c.windows {
-		c.count[w.key.kind]++
-		s.windows[w.key] = w
-	}
-	if c.due != eventtime.Never {
-		s.timers.Set(c.due, c.subject)
-	}
-}
-
-// sound tells whether every hot window has its episode.
+// sound tells whether every client and window is there once, and every hot window
+// has its episode.
 func (s *Set) sound() error {
-	for _, w := range s.windows {
-		if c := s.clients[w.key.client]; w.hot && c.episodes[ruleOf(w.key.kind)] == nil {
-			return fmt.Errorf("%w: a window without its finding", snap.ErrCorrupt)
+	for c := s.recent.oldest; c != nil; c = c.newer {
+		if s.find(&c.subject, c.hash) != c {
+			return fmt.Errorf("%w: a client that comes twice", snap.ErrCorrupt)
+		}
+		for w := c.first; w != nil; w = w.next {
+			switch {
+			case s.window(c, &w.scope, w.hash) != w:
+				return fmt.Errorf("%w: a window that comes twice", snap.ErrCorrupt)
+			case w.hot && c.episodes[ruleOf(w.scope.kind)] == nil:
+				return fmt.Errorf("%w: a window without its finding", snap.ErrCorrupt)
+			}
 		}
 	}
 	return nil
@@ -78,8 +74,8 @@ func writeClient(w *snap.Writer, c *client) {
 	w.Fixed(c.subject.addr[:])
 	w.Bool(c.internal)
 	w.Int(int64(c.due))
-	w.Uint(uint64(len(c.windows)))
-	for _, o := range c.windows {
+	w.Uint(uint64(c.held()))
+	for o := c.first; o != nil; o = o.next {
 		writeWindow(w, o)
 	}
 	for _, e := range c.episodes {
@@ -90,24 +86,27 @@ func writeClient(w *snap.Writer, c *client) {
 	}
 }
 
-func readClient(r *snap.Reader) *client {
-	c := &client{subject: subject{realm: uint32(r.Uint())}}
-	r.Fixed(c.subject.addr[:])
+func (s *Set) readClient(r *snap.Reader) {
+	who := subject{realm: uint32(r.Uint())}
+	r.Fixed(who.addr[:])
+	c := s.add(who, who.hash())
+	s.recent.use(c)
 	c.internal = r.Bool()
-	c.due = eventtime.Tick(r.Int())
+	if c.due = eventtime.Tick(r.Int()); c.due != eventtime.Never {
+		s.timers.Set(c.due, c.number)
+	}
 	for n := r.Len(); n > 0 && r.Err() == nil; n-- {
-		c.windows = append(c.windows, readWindow(r, c.subject))
+		s.readWindow(r, c)
 	}
 	for i := range c.episodes {
 		if r.Bool() {
 			c.episodes[i] = readEpisode(r, ruleID(i))
 		}
 	}
-	return c
 }
 
 func writeWindow(w *snap.Writer, o *window) {
-	writeScope(w, scope{o.key.kind, o.key.object, o.key.port, o.key.proto})
+	writeScope(w, o.scope)
 	w.Uint(o.newest)
 	w.Uint(o.failedAt)
 	w.Uint(o.sampling)
@@ -116,16 +115,15 @@ func writeWindow(w *snap.Writer, o *window) {
 	writeContacts(w, &o.contacts)
 }
 
-func readWindow(r *snap.Reader, client subject) *window {
-	s := readScope(r)
-	o := &window{key: windowKey{client: client, kind: s.kind, object: s.object, port: s.port, proto: s.proto}}
+func (s *Set) readWindow(r *snap.Reader, c *client) {
+	about := readScope(r)
+	o := s.addWindow(c, about, about.hash(c.hash))
 	o.newest = r.Uint()
 	o.failedAt = r.Uint()
 	o.sampling = r.Uint()
 	o.quality = flowv1.TimeQuality(r.Uint())
 	o.hot = r.Bool()
 	readContacts(r, &o.contacts)
-	return o
 }
 
 func writeScope(w *snap.Writer, s scope) {

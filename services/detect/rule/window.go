@@ -23,13 +23,12 @@ const (
 	kinds
 )
 
-// windowKey names a window: whose, and what its targets have in common.
-type windowKey struct {
-	client subject
+// scope is what the targets of a window have in common: a prefix, a port, a server.
+type scope struct {
 	object flow.Addr
 	port   uint16
-	proto  uint8
 	kind   kind
+	proto  uint8
 }
 
 // prefixOf is the /24 of an IPv4 address, the /64 of an IPv6 address.
@@ -79,7 +78,11 @@ func longest(tiers []tier) (ns uint64) {
 
 // window holds the targets that a client called, of one kind.
 type window struct {
-	key      windowKey
+	client   *client
+	next     *window // of the client
+	hash     uint64
+	number   uint32 // in the slab
+	scope    scope
 	newest   uint64 // greatest start of a contact, ns: where the window ends
 	failedAt uint64 // greatest start of a failed contact, ns: how long it lives
 	sampling uint64 // largest rate
@@ -87,6 +90,26 @@ type window struct {
 	// hot: crossed; its contacts go to the open episode now.
 	hot      bool
 	contacts contacts
+	// one is where the list of contacts begins: most windows never see a second.
+	one [1]contact
+}
+
+// keptList is the length up to which an emptied list is used again.
+const keptList = 8
+
+// empty forgets all contacts.
+func (w *window) empty() {
+	c := &w.contacts
+	c.index = nil
+	if c.list = c.list[:0]; cap(c.list) == 0 || cap(c.list) > keptList {
+		c.list = w.one[:0]
+	}
+}
+
+// begin makes a window whose targets have all left it a new one.
+func (w *window) begin() {
+	w.newest, w.failedAt, w.sampling, w.quality = 0, 0, 0, 0
+	w.empty()
 }
 
 // expires is the tick from which nothing that may still come can count
@@ -104,7 +127,7 @@ func (w *window) see(x *sighting, span uint64) (dropped bool) {
 	if x.late || x.outcome == neither {
 		return dropped
 	}
-	w.sampling, w.quality = max(w.sampling, x.sampling), max(w.quality, x.quality)
+	w.sampling, w.quality = max(w.sampling, x.sampling), max(w.quality, flowv1.TimeQuality(x.quality))
 	w.newest = max(w.newest, x.start)
 	if x.outcome == failed {
 		w.failedAt = max(w.failedAt, x.start)

@@ -74,7 +74,6 @@ type Pipeline struct {
 	started bool
 	result  normalize.Result
 	deduped []*flowv1.Flow
-	biflows []*flowv1.Biflow
 	// findings holds the uids of alerts, to count each finding once.
 	findings map[string]bool
 	sum      Summary
@@ -123,7 +122,6 @@ func (p *Pipeline) End() {
 	p.detect(end)
 
 	end++
-	p.biflows = p.biflows[:0]
 	p.biflow.End(end, p.keepBiflow)
 	p.detect(end)
 
@@ -175,7 +173,6 @@ func (p *Pipeline) run(tick eventtime.Tick, flows []*flowv1.Flow) {
 }
 
 func (p *Pipeline) stitch(tick eventtime.Tick) {
-	p.biflows = p.biflows[:0]
 	if len(p.deduped) > 0 || p.biflow.NextTimer() <= tick {
 		flow.SortDeduped(p.deduped)
 		p.biflow.Tick(tick, p.deduped, p.keepBiflow)
@@ -183,9 +180,8 @@ func (p *Pipeline) stitch(tick eventtime.Tick) {
 }
 
 func (p *Pipeline) detect(tick eventtime.Tick) {
-	if len(p.biflows) > 0 || p.rules.NextTimer() <= tick {
-		flow.SortBiflows(p.biflows)
-		p.rules.Tick(tick, p.biflows, p.alert)
+	if p.rules.HasSeen() || p.rules.NextTimer() <= tick {
+		p.rules.Tick(tick, p.alert)
 	}
 }
 
@@ -197,7 +193,7 @@ func (p *Pipeline) keepDeduped(f *flowv1.Flow) {
 }
 
 func (p *Pipeline) keepBiflow(b *flowv1.Biflow) {
-	p.biflows = append(p.biflows, b)
+	p.rules.See(b)
 	if b.CloseReason != flowv1.CloseReason_CLOSE_REASON_UNSPECIFIED {
 		p.sum.Biflows++
 	}
