@@ -141,6 +141,8 @@ const (
 	ieSelectorAlgorithm      element = 304
 	iePacketInterval         element = 305
 	iePacketSpace            element = 306
+	ieTimeInterval           element = 307
+	ieTimeSpace              element = 308
 	ieSamplingSize           element = 309
 	ieSamplingPopulation     element = 310
 	ieSamplingProbability    element = 311
@@ -153,6 +155,10 @@ const (
 	ieObservationMillis      element = 323
 	ieObservationMicros      element = 324
 	ieObservationNanos       element = 325
+	ieHashOutputMin          element = 329
+	ieHashOutputMax          element = 330
+	ieHashSelectedMin        element = 331
+	ieHashSelectedMax        element = 332
 	ieElementDataType        element = 339
 	ieElementName            element = 341
 	ieEnterprise             element = 346

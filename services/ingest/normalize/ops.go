@@ -72,6 +72,7 @@ const (
 	opInterval
 	opPacketInterval
 	opPacketSpace
+	opSelectorAlgorithm
 	opSamplingSize
 	opSamplingPopulation
 	opSamplingProbability
@@ -138,7 +139,7 @@ var plainSteps = []struct {
 	{reverse(ieStartMicros), opReverseStartMicros}, {reverse(ieEndMicros), opReverseEndMicros},
 	{ieFlowID, opConnection},
 	{ieSamplerID, opSampler}, {ieSelectorID, opSampler}, {ieSamplingInterval, opInterval}, {ieSamplerInterval, opInterval},
-	{iePacketInterval, opPacketInterval}, {iePacketSpace, opPacketSpace}, {ieSamplingSize, opSamplingSize},
+	{iePacketInterval, opPacketInterval}, {iePacketSpace, opPacketSpace}, {ieSelectorAlgorithm, opSelectorAlgorithm}, {ieSamplingSize, opSamplingSize},
 	{ieSamplingPopulation, opSamplingPopulation}, {ieSamplingProbability, opSamplingProbability},
 	{ieFlowSelector, opFlowSelector}, {ieFlowInterval, opFlowInterval}, {ieFlowSpacing, opFlowSpace},
 	{ieApplicationID, opApplicationID}, {ieApplicationName, opApplicationName}, {iePANAppID, opApplicationName},

@@ -23,7 +23,7 @@ func (n *Normalizer) optionsRecord(m *message, t *template, data []byte, bounds 
 		out.Facts = append(out.Facts, f)
 		return f
 	}
-	if got := o.sel.rate(); got.rate != 0 || o.samplerID != 0 {
+	if got := o.sampling(); got.rate != 0 || o.samplerID != 0 {
 		add(flowv1.ExporterFactKind_EXPORTER_FACT_KIND_SAMPLER, o.samplerID, o.samplerName).SamplingRate = got.rate
 	}
 	if o.interfaceID != 0 && o.interfaceName != "" {
@@ -59,6 +59,7 @@ func (n *Normalizer) optionsRecord(m *message, t *template, data []byte, bounds 
 // options is what was understood of an options record.
 type options struct {
 	sel             selector
+	filter          filter
 	samplerID       uint64
 	samplerName     string
 	interfaceID     uint64
@@ -110,7 +111,16 @@ func (o *options) field(e element, b []byte) {
 	case iePacketInterval:
 		o.sel.packetInterval = uintOf(b)
 	case iePacketSpace:
-		o.sel.packetSpace = uintOf(b)
+		o.sel.packetSpace, o.sel.spaceTold = uintOf(b), true
+	case ieSelectorAlgorithm:
+		o.sel.algorithm = uint8(uintOf(b))
+	case ieTimeInterval:
+		o.filter.timeInterval = uintOf(b)
+	case ieTimeSpace:
+		o.filter.timeSpace = uintOf(b)
+	case ieHashOutputMin, ieHashOutputMax, ieHashSelectedMin, ieHashSelectedMax:
+		o.filter.hash[e-ieHashOutputMin] = uintOf(b)
+		o.filter.told |= 1 << (e - ieHashOutputMin)
 	case ieSamplingSize:
 		o.sel.size = uintOf(b)
 	case ieSamplingPopulation:
@@ -162,13 +172,21 @@ func (o *options) field(e element, b []byte) {
 	}
 }
 
+// sampling is what the record says of how packets are chosen.
+func (o *options) sampling() sampling {
+	if got := o.sel.rate(); got.rate != 0 {
+		return got
+	}
+	return o.filter.rate()
+}
+
 // timeoutMs reads a timeout in seconds (IANA elements 36 and 37).
 func timeoutMs(b []byte) uint32 { return uint32(min(uintOf(b), 1<<20) * 1000) }
 
 // keep keeps what later flows of the domain, or of the exporter, need, as it was
 // heard at atNs; what was heard later stays.
 func (n *Normalizer) keep(e *exporter, d *domain, o *options, atNs uint64) {
-	if got := o.sel.rate(); got.rate != 0 {
+	if got := o.sampling(); got.rate != 0 {
 		d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, n.cfg.MaxOptionsEntries)
 	}
 	if o.hasTimeouts && atNs >= d.timeoutsNs {

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
@@ -109,9 +110,13 @@ func textOf(b []byte) string {
 	return strings.ToValidUTF8(string(trimText(b)), "\uFFFD")
 }
 
-// trimText cuts the padding off a string field.
+// trimText cuts the padding off a string field. A text ends at the first NUL: behind
+// it, exporters that write C strings leave what was in their memory.
 func trimText(b []byte) []byte {
-	for len(b) > 0 && (b[len(b)-1] == 0 || b[len(b)-1] == ' ') {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	for len(b) > 0 && b[len(b)-1] == ' ' {
 		b = b[:len(b)-1]
 	}
 	return b

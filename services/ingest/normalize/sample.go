@@ -161,7 +161,8 @@ func extend(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) {
 	for i := range records {
 		switch r := records[i].Data.(type) {
 		case sflow.ExtendedSwitch:
-			f.SrcVlan, f.DstVlan = knownVLAN(r.SrcVlan), knownVLAN(r.DstVlan)
+			f.SrcVlan = uint32(nonzero(uint64(f.SrcVlan), uint64(knownVLAN(r.SrcVlan))))
+			f.DstVlan = uint32(nonzero(uint64(f.DstVlan), uint64(knownVLAN(r.DstVlan))))
 		case sflow.ExtendedRouter:
 			f.NextHop = out.address(f.NextHop, r.NextHop)
 			f.SrcNet, f.DstNet = r.SrcMaskLen, r.DstMaskLen

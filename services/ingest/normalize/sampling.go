@@ -25,15 +25,25 @@ func oneIn(rate uint64, kind flowv1.SamplingKind) sampling {
 // selector collects the elements of a record that describe sampling.
 type selector struct {
 	interval                    uint64 // 34, 50: one in how many
+	algorithm                   uint8  // 304: by which of the following; 0 is not told
 	packetInterval, packetSpace uint64 // 305 and 306: so many taken, so many left out
+	spaceTold                   bool   // 306 was there
 	size, population            uint64 // 309 and 310: n of N
 	probability                 float64
 	flowInterval, flowSpace     uint64 // 396 and 397: as 305 and 306, of flows
 	flows                       bool   // 390: flows are selected, not packets
 }
 
-// rate tells the sampling a selector describes (RFC 5477 §8.2); 305 alone is not
-// the rate but how many packets in a row are taken.
+// Selector algorithms (IANA psamp-parameters, element 304) whose elements may stand
+// beside those of others.
+const (
+	systematicByCount = 1
+	randomNOfN        = 3
+)
+
+// rate tells the sampling a selector describes (RFC 5477 §8.2). Element 305 is not
+// the rate but how many packets in a row are taken, and says nothing without 306;
+// Cisco's IOS XR fills it with the population of its n of N.
 func (s *selector) rate() sampling {
 	kind := flowv1.SamplingKind_SAMPLING_KIND_PACKET
 	if s.flows {
@@ -44,9 +54,9 @@ func (s *selector) rate() sampling {
 		return oneIn(s.interval, kind)
 	case s.flowInterval > 0:
 		return oneIn(ratio(s.flowInterval, s.flowSpace), flowv1.SamplingKind_SAMPLING_KIND_FLOW)
-	case s.packetInterval > 0:
+	case s.packetInterval > 0 && s.spaceTold && s.algorithm != randomNOfN:
 		return oneIn(ratio(s.packetInterval, s.packetSpace), kind)
-	case s.size > 0 && s.population >= s.size:
+	case s.size > 0 && s.population >= s.size && s.algorithm != systematicByCount:
 		return oneIn((s.population+s.size/2)/s.size, kind)
 	case s.probability > 0 && s.probability <= 1:
 		return oneIn(uint64(1/s.probability+.5), kind)
@@ -60,6 +70,28 @@ func ratio(taken, left uint64) uint64 {
 		return 0
 	}
 	return (taken + left + taken/2) / taken
+}
+
+// filter collects what options alone tell of a selector: systematic sampling by time,
+// and filtering by a hash of the packet (RFC 5477 §8.2).
+type filter struct {
+	timeInterval, timeSpace uint64    // 307 and 308: microseconds taken, and left out
+	hash                    [4]uint64 // 329 to 332: the range of its values, and of those taken, both from and to
+	told                    uint8     // a bit for each of hash
+}
+
+// rate is the share of the time, or of the hash's values, that is taken. A hash takes
+// the same packets everywhere, which the kind does not say.
+func (f *filter) rate() sampling {
+	const packet = flowv1.SamplingKind_SAMPLING_KIND_PACKET
+	switch {
+	case f.timeInterval > 0:
+		return oneIn(ratio(f.timeInterval, f.timeSpace), packet)
+	case f.told == 0b1111 && f.hash[0] <= f.hash[2] && f.hash[2] <= f.hash[3] && f.hash[3] <= f.hash[1]:
+		all, taken := float64(f.hash[1]-f.hash[0])+1, float64(f.hash[3]-f.hash[2])+1
+		return oneIn(uint64(min(all/taken+.5, 1<<63)), packet)
+	}
+	return sampling{}
 }
 
 // samplers is what the options of one observation domain said of sampling: by

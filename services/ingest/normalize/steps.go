@@ -243,7 +243,9 @@ func (n *Normalizer) runLate(m *message, st *step, v uint64, data []byte, bounds
 	case opPacketInterval:
 		s.sel.packetInterval = v
 	case opPacketSpace:
-		s.sel.packetSpace = v
+		s.sel.packetSpace, s.sel.spaceTold = v, true
+	case opSelectorAlgorithm:
+		s.sel.algorithm = uint8(v)
 	case opSamplingSize:
 		s.sel.size = v
 	case opSamplingPopulation:
