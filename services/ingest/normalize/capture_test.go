@@ -116,18 +116,45 @@ func TestCapturesAddUp(t *testing.T) {
 			if got != want {
 				t.Errorf("got  %+v\nwant %+v (%s)", got, want, d.why)
 			}
-			facts := uint64(0)
-			for _, f := range out.Facts {
-				if f.Kind != flowv1.ExporterFactKind_EXPORTER_FACT_KIND_TEMPLATE {
-					facts++
-				}
-			}
-			if facts < out.OptionsRecords {
-				t.Errorf("%d facts of %d options records", facts, out.OptionsRecords)
-			}
-			if out.Records.Sum() != out.DataRecords {
-				t.Errorf("%+v of %d records", out.Records, out.DataRecords)
-			}
+			conserved(t, out)
 		})
+	}
+}
+
+// conserved holds the conservation law: each data record became one flow (or two, of
+// both ways), one event, both, or one dead letter; each options record became facts.
+func conserved(t *testing.T, out *Result) {
+	t.Helper()
+	if out.Records.Sum() != out.DataRecords {
+		t.Errorf("%+v of %d records", out.Records, out.DataRecords)
+	}
+	var flows, backs, dead uint64
+	for _, f := range out.Flows {
+		if f.PairId != 0 && f.PairId != f.RecordId {
+			backs++
+		} else {
+			flows++
+		}
+	}
+	for _, d := range out.Dead {
+		if d.Reason == "bad_field_length" || d.Reason == "bad_record_count" {
+			dead++
+		}
+	}
+	if flows != out.Records.Flow+out.Records.FlowAndEvent || uint64(len(out.Events)) != out.Records.Event+out.Records.FlowAndEvent || dead != out.Records.Dead {
+		t.Errorf("%d flows, %d ways back, %d events, %d dead records, but %+v", flows, backs, len(out.Events), dead, out.Records)
+	}
+	var options, last uint64
+	for _, f := range out.Facts {
+		if f.Kind == flowv1.ExporterFactKind_EXPORTER_FACT_KIND_TEMPLATE || f.Attributes[skewAttribute] != "" {
+			continue
+		}
+		if f.RecordId != last+1 { // else one more fact of the same record
+			options++
+		}
+		last = f.RecordId
+	}
+	if options != out.OptionsRecords {
+		t.Errorf("facts of %d options records, want %d", options, out.OptionsRecords)
 	}
 }

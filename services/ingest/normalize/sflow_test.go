@@ -130,6 +130,7 @@ func TestSFlowCaptures(t *testing.T) {
 		if out.DataRecords != want || out.Records.Flow != want || out.BadDatagrams != 0 {
 			t.Errorf("%s: %d samples, %+v, want %d flows", name, out.DataRecords, out.Records, want)
 		}
+		conserved(t, out)
 	}
 }
 
