@@ -19,6 +19,7 @@ const (
 	penNtop      = 35632
 	penVMware    = 6876
 	penHuawei    = 2011
+	penCisco     = 9
 )
 
 // reverse is the element of the way back (RFC 5103 §6.1).

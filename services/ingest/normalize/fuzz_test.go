@@ -25,6 +25,8 @@ func FuzzDatagram(f *testing.F) {
 		set(302, joined(long(joined([]byte{3}, values(2, 301, 2, 12, 4, 1, 4, 1))...), long(joined([]byte{3}, values(2, 8, 2, 4, 4, 1))...))...).datagram().Payload)
 	f.Add(sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 60, ethernetFrame(values(2, 0x0800), outer4(17, udp(portVXLAN, values(1, 8, 3, 0, 3, 9, 1, 0), ethernetFrame(values(2, 0x0800), tcp4)))))).Payload)
 	f.Add(v9().set(777, tupleValues(1, 1)...).template(777, tuple...).datagram().Payload)
+	f.Add(yafDNS(2).datagram().Payload)
+	f.Add(yafDNS(3).datagram().Payload)
 	for _, payload := range capturedPayloads(f) {
 		f.Add(payload)
 	}
@@ -74,6 +76,12 @@ func FuzzDatagram(f *testing.F) {
 			}
 			for _, e := range out.Events {
 				distinct(t, seen, e.RecordId)
+			}
+			for _, d := range out.Dns {
+				distinct(t, seen, d.RecordId)
+				if d.DnsName == "" || !utf8.ValidString(renderMessage(d)) || len(d.ClientAddr) != len(d.ServerAddr) {
+					t.Fatalf("dns: %v", d)
+				}
 			}
 			for _, f := range out.Facts {
 				distinct(t, seen, f.RecordId)

@@ -51,6 +51,9 @@ func renderResult(out *Result) []byte {
 	for _, f := range out.Facts {
 		fmt.Fprintf(&b, "{\"fact\":%s}\n", renderMessage(f))
 	}
+	for _, d := range out.Dns {
+		fmt.Fprintf(&b, "{\"dns\":%s}\n", renderMessage(d))
+	}
 	for _, d := range out.Dead {
 		fmt.Fprintf(&b, "{\"dead\":{\"reason\":%q,\"length\":%d}}\n", d.Reason, len(d.Bytes))
 	}
@@ -102,6 +105,8 @@ func renderField(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 func renderScalar(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	name := string(fd.Name())
 	switch {
+	case fd.Kind() == protoreflect.MessageKind:
+		return renderMessage(v.Message().Interface())
 	case fd.Kind() == protoreflect.EnumKind:
 		return toJSON(string(fd.Enum().Values().ByNumber(v.Enum()).Name()))
 	case fd.Kind() == protoreflect.BytesKind && name == "template":

@@ -19,7 +19,7 @@ const (
 // records of one template, or of several.
 func isList(e element) bool {
 	switch e {
-	case ieBasicList, ieSubTemplateList, ieSubTemplateMultiList, ieBGPSourceCommunities, ieBGPDestinationCommunities,
+	case ieBasicList, ieSubTemplateList, ieSubTemplateMultiList, ieYAFDPIList, ieYAFDetailsList, ieBGPSourceCommunities, ieBGPDestinationCommunities,
 		ieBGPSourceExtended, ieBGPDestinationExtended, ieBGPSourceLarge, ieBGPDestinationLarge:
 		return true
 	}
@@ -85,7 +85,7 @@ func (r *listReader) read(e element, b []byte, depth int) {
 	}
 	b = b[1:] // semantic: all of, one of, …
 	switch e {
-	case ieSubTemplateList:
+	case ieSubTemplateList, ieYAFDPIList, ieYAFDetailsList:
 		if len(b) < 2 {
 			r.whole = false
 			return
@@ -137,6 +137,12 @@ func (r *listReader) record(t *template, data []byte, bounds []span, depth int) 
 		if initial != 0 {
 			f.InitialTcpFlags = initial
 		}
+		switch {
+		case t.plan.record != nil:
+			r.n.dns.begin(t, data, bounds)
+		case r.n.dns.open:
+			r.n.dns.fill(t, data, bounds)
+		}
 	}
 	for i := range t.fields {
 		f := &t.fields[i]
@@ -148,6 +154,9 @@ func (r *listReader) record(t *template, data []byte, bounds []span, depth int) 
 		default:
 			r.attribute(f.name, f.form, b)
 		}
+	}
+	if t.plan.record != nil {
+		r.n.dns.open = false
 	}
 }
 

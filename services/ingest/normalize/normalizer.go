@@ -90,6 +90,7 @@ type Normalizer struct {
 	msg   message
 	spans []span
 	lists listReader
+	dns   dnsReader
 	// scratch is what the record in hand leaves beside its flow.
 	scratch scratch
 	v5      *template

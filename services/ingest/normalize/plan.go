@@ -41,6 +41,9 @@ type plan struct {
 	// done where this template's records stand in a list of a flow.
 	lists []int
 	decor []step
+	// dns says which fields tell of DNS, and record that it is one of YAF's records.
+	dns    *dnsPlan
+	record *recordPlan
 }
 
 // labels say what a record is. They do not exclude each other.
@@ -133,6 +136,7 @@ func compile(t *template, policy *Override) plan {
 	c.counters(policy)
 	c.times()
 	c.rest()
+	c.dnsFields()
 	for _, st := range p.steps {
 		if st.op.decorates() {
 			p.decor = append(p.decor, st)

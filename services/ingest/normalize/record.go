@@ -14,8 +14,9 @@ func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []s
 	s := &n.scratch
 	*s = scratch{}
 	n.run(m, t, p.steps, data, bounds, f, s, out)
-	if p.lists != nil {
-		n.decorate(m, t, data, bounds, f, s, out)
+	more := p.lists != nil || p.dns != nil
+	if more {
+		n.readMore(m, t, data, bounds, f, s, out)
 	}
 	m.common(f)
 	n.stamp(m, p, f, s)
@@ -45,6 +46,9 @@ func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []s
 	}
 	n.emit(m, p, f, s, out)
 	out.Records.Flow++
+	if more {
+		n.tellDNS(m, f, out)
+	}
 }
 
 // common sets what all flows of a message have in common.
