@@ -24,6 +24,7 @@ type metrics struct {
 	missingTemplates            prometheus.Counter
 	lateSets, expiredSets       prometheus.Counter
 	duplicates, lostRecords     prometheus.Counter
+	droppedSamples              prometheus.Counter
 	factsLearnt, followErrors   prometheus.Counter
 	refusedTemplates            prometheus.Counter
 	tick                        prometheus.Gauge
@@ -61,6 +62,7 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		expiredSets:       counter("expired_sets_total", "Of these, sets whose template did not come in time, or for which there was no room: dead letters."),
 		duplicates:        counter("duplicate_datagrams_total", "Datagrams that came twice and were not read again."),
 		lostRecords:       counter("lost_records_total", "Records that never came, by the exporters' sequence numbers. With several replicas behind one exporter, those that another got are among them."),
+		droppedSamples:    counter("sflow_dropped_samples_total", "Samples that sFlow agents lost for want of resources, as they count them: their rates are then higher than they say (effectiveSamplingInterval on topic exporters)."),
 		factsLearnt:       counter("facts_learnt_total", "Facts about exporters learnt from other ingesters and former processes."),
 		followErrors:      counter("follow_errors_total", "Failed reads of the topic of exporters; they are repeated."),
 		refusedTemplates:  counter("refused_templates_total", "Templates beyond a bound."),
@@ -99,6 +101,7 @@ func (m *metrics) count(r *normalize.Result) {
 	m.expiredSets.Add(float64(r.ExpiredSets))
 	m.duplicates.Add(float64(r.Duplicates))
 	m.lostRecords.Add(float64(r.LostRecords))
+	m.droppedSamples.Add(float64(r.DroppedSamples))
 	m.refusedTemplates.Add(float64(r.RefusedTemplates))
 	for i := range r.Dead {
 		m.dead.WithLabelValues(r.Dead[i].Reason).Inc()

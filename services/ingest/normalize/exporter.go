@@ -83,6 +83,8 @@ type domain struct {
 	inferred   inferredBoot
 	systemInit uint64 // ms since the epoch, as told by options; 0 is unknown
 	samplers   samplers
+	// pools are the data sources of an sFlow agent.
+	pools map[uint64]*samplePool
 	// activeMs and inactiveMs are as told by options; 0 is unknown.
 	activeMs, inactiveMs uint32
 	// timeoutsNs and systemInitNs are when they were told.

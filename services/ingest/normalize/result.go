@@ -31,6 +31,9 @@ type Result struct {
 	// LostRecords is how many records were found missing by the sequence numbers,
 	// those of lost datagrams by what one holds on average (Stats).
 	LostRecords uint64
+	// DroppedSamples is how many samples sFlow agents lost for want of resources, as
+	// they count them.
+	DroppedSamples uint64
 	// RefusedTemplates counts templates that went beyond a bound.
 	RefusedTemplates uint64
 	// DeadNotKept counts dead letters whose bytes were left out for want of room.

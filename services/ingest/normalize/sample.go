@@ -30,10 +30,12 @@ func (n *Normalizer) sample(m *message, format uint32, b []byte, out *Result) {
 	case sflow.FlowSample:
 		in, o := compactInterface(s.Input), compactInterface(s.Output)
 		n.flowSample(m, &s.Header, in, o, s.SamplingRate, s.Records, out)
+		n.watchPool(m, &s.Header, s.SamplingRate, poolCount{s.Header.SampleSequenceNumber, s.SamplePool, s.Drops}, out)
 	case sflow.ExpandedFlowSample:
 		in := sampleInterface{s.InputIfFormat, s.InputIfValue}
 		o := sampleInterface{s.OutputIfFormat, s.OutputIfValue}
 		n.flowSample(m, &s.Header, in, o, s.SamplingRate, s.Records, out)
+		n.watchPool(m, &s.Header, s.SamplingRate, poolCount{s.Header.SampleSequenceNumber, s.SamplePool, s.Drops}, out)
 	case sflow.CounterSample:
 		n.counterSample(m, &s, out)
 	case sflow.DropSample:

@@ -1,0 +1,91 @@
+package normalize
+
+import (
+	"testing"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// sampleWith is a flow sample with any records, each with its format before it, from and
+// to interfaces as the compact form has them.
+func sampleWith(in, out uint64, records ...[]byte) []byte {
+	b := values(4, sampleFlow, 4, 9, 4, 3, 4, 100, 4, 100, 4, 0, 4, in, 4, out, 4, uint64(len(records)))
+	return append(b, joined(records...)...)
+}
+
+func recordOf(format uint64, parts ...[]byte) []byte {
+	body := joined(parts...)
+	return joined(values(4, format, 4, uint64(len(body))), body)
+}
+
+func xdrText(s string) []byte {
+	return joined(values(4, uint64(len(s))), []byte(s), make([]byte, (4-len(s)%4)%4))
+}
+
+// TestSFlowRecords has the records of the specification (sFlow version 5) that no capture
+// has: packets that the agent took apart itself, other header protocols, and what is said
+// of users, URLs and NAT.
+func TestSFlowRecords(t *testing.T) {
+	read := func(sample []byte) *flowv1.Flow {
+		t.Helper()
+		return only(t, run(Default(), sflowDatagram(sample)))
+	}
+	four := recordOf(3, values(4, 600, 4, 6, 4, 0x0a000001, 4, 0x0a000002, 4, 40000, 4, 443, 4, 0x12, 4, 0x10))
+	if f := read(sampleWith(3, 4, four)); f.Bytes != 600 || f.Proto != 6 || f.SrcPort != 40000 || f.DstPort != 443 || f.TcpFlags != 0x12 || f.IpTos != 0x10 || f.SrcAddr[0] != 10 {
+		t.Errorf("sampled IPv4: %v", f)
+	}
+	six := recordOf(4, values(4, 140, 4, 17, 8, 0x20010db800000000, 8, 1, 8, 0x20010db800000000, 8, 2, 4, 5353, 4, 53, 4, 0, 4, 0xab))
+	if f := read(sampleWith(3, 4, six)); f.Bytes != 140 || f.DstPort != 53 || f.Etype != etherIPv6 || f.DstAddr[15] != 2 || f.IpTos != 0xab {
+		t.Errorf("sampled IPv6: %v", f)
+	}
+	ping := recordOf(3, values(4, 84, 4, 1, 4, 0x0a000001, 4, 0x0a000002, 4, 0, 4, 0x0800, 4, 0, 4, 0))
+	frame := recordOf(2, values(4, 102, 6, 0x0200_0000_0001, 2, 0, 6, 0x0200_0000_0002, 2, 0, 4, 0x0800))
+	if f := read(sampleWith(3, 4, frame, ping)); f.Bytes != 84 || f.IcmpType != 8 || f.DstPort != 0 || f.SrcMac == 0 {
+		t.Errorf("sampled ICMP, and its frame: %v", f)
+	}
+	if f := read(sampleWith(3, 4, rawHeader(headerIPv6, 1000, udp6))); f.DstPort != 53 || f.Bytes != 140 || f.Etype != etherIPv6 {
+		t.Errorf("an IPv6 header alone: %v", f)
+	}
+	if f := read(sampleWith(3, 4, rawHeader(headerMPLS, 1000, joined(values(4, 18<<12|0x13f), tcp4)))); f.DstPort != 443 || len(f.MplsLabel) != 1 || f.MplsLabel[0] != 18 || f.Bytes != 60 {
+		t.Errorf("an MPLS header alone: %v", f)
+	}
+	raw := rawHeader(headerIPv4, 60, tcp4)
+	f := read(sampleWith(3, 4, raw,
+		recordOf(extendedUser, values(4, 106), xdrText("alice"), values(4, 106), xdrText("bob")),
+		recordOf(extendedURL, values(4, 1), xdrText("/index.html"), xdrText("www.example.com")),
+		recordOf(extendedNAT, values(4, 1, 4, 0xc6336401, 4, 2, 8, 0x20010db800000000, 8, 7))))
+	if f.User != "alice" || f.HttpUrl != "/index.html" || f.HttpHost != "www.example.com" || len(f.PostSrcAddr) != 4 || len(f.PostDstAddr) != 16 {
+		t.Errorf("user, URL and NAT: %v", f)
+	}
+	if f := read(sampleWith(3, 1<<30|258, raw)); f.OutIf != 0 || f.ForwardingStatus != droppedStatus || f.InIf != 3 {
+		t.Errorf("discarded: %v", f)
+	}
+	if f := read(sampleWith(3, 2<<30|7, raw)); f.OutIf != 0 || f.ForwardingStatus != 0 {
+		t.Errorf("to several interfaces: %v", f)
+	}
+	if f := read(sampleWith(4, 3, raw)); f.Direction != flowv1.Direction_DIRECTION_EGRESS {
+		t.Errorf("sampled on its way out: %v", f.Direction)
+	}
+	unknown := recordOf(1001, values(4, 0xffffffff, 4, 0, 4, 0xffffffff, 4, 0))
+	tagged := rawHeader(headerEthernet, 100, ethernetFrame(values(2, 0x8100, 2, 42, 2, 0x0800), tcp4))
+	if f := read(sampleWith(3, 4, tagged, unknown)); f.SrcVlan != 42 || f.VlanId != 42 || f.DstVlan != 0 {
+		t.Errorf("the packet's VLAN tag, where the switch knows none: %v", f)
+	}
+}
+
+// TestSFlowExpanded has the expanded forms of counters and flows, constructed: the capture
+// has a flow alone.
+func TestSFlowExpanded(t *testing.T) {
+	counters := joined(values(4, sampleExpandedCounter, 4, 1, 4, 0, 4, 0x12345678, 4, 1), recordOf(2, make([]byte, 52)))
+	flow := joined(values(4, sampleExpandedFlow, 4, 1, 4, 0, 4, 0x40000003, 4, 64, 4, 1, 4, 0, 4, 0, 4, 0x40000003, 4, 0, 4, 0x40000004, 4, 1), rawHeader(headerIPv4, 60, tcp4))
+	out := run(Default(), sflowDatagram(counters, flow))
+	if out.Records != (Records{Flow: 1, Event: 1}) {
+		t.Fatalf("%+v %v", out.Records, out.Dead)
+	}
+	if e := out.Events[0]; e.Kind != flowv1.EventKind_EVENT_KIND_COUNTER || e.Attributes["sourceIdIndex"] != "305419896" || e.Attributes["dot3StatsFCSErrors"] != "0" {
+		t.Errorf("counters: %v", e)
+	}
+	if f := out.Flows[0]; f.InIf != 0x40000003 || f.OutIf != 0x40000004 || f.SamplingRate != 64 || f.Direction != flowv1.Direction_DIRECTION_INGRESS {
+		t.Errorf("flow: %v", f)
+	}
+}
