@@ -220,7 +220,7 @@ func (n *Normalizer) packetRecord(m *message, t *template, data []byte, bounds [
 	f := out.newFlow()
 	s := &n.scratch
 	*s = scratch{}
-	n.run(m, t, t.plan.steps, data, bounds, f, s, out)
+	n.runAll(m, t, data, bounds, f, s, out)
 	p := packetReader{f: f, out: out, outer: m.exp.outerTunnels}
 	frame := 0
 	for i := range t.fields {

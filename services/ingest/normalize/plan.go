@@ -8,7 +8,10 @@ import (
 // template comes, so that a record costs no more than its steps: no lookup by
 // element, no allocation.
 type plan struct {
-	steps []step
+	// numbers are fetched first, reach is how far that looks; then come the steps.
+	numbers []number
+	reach   int
+	steps   []step
 	// min is the length of the shortest record; fixed tells that all are that long.
 	min   int
 	fixed bool
@@ -142,6 +145,7 @@ func compile(t *template, policy *Override) plan {
 			p.decor = append(p.decor, st)
 		}
 	}
+	p.takeNumbers()
 	for i := range t.fields {
 		if isList(t.fields[i].element) {
 			p.lists = append(p.lists, i)

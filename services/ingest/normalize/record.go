@@ -13,7 +13,7 @@ func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []s
 	f := out.newFlow()
 	s := &n.scratch
 	*s = scratch{}
-	n.run(m, t, p.steps, data, bounds, f, s, out)
+	n.runAll(m, t, data, bounds, f, s, out)
 	more := p.lists != nil || p.dns != nil
 	if more {
 		n.readMore(m, t, data, bounds, f, s, out)
