@@ -71,6 +71,7 @@ const (
 	varint = 0
 	fixed8 = 1
 	text   = 2
+	fixed4 = 5
 )
 
 // The following write at b[i] and return where they have ended: so the place stays

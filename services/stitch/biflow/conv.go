@@ -1,7 +1,6 @@
 package biflow
 
 import (
-	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -15,79 +14,112 @@ const (
 	ack = 0x10
 )
 
-// half is one direction of a conversation: what the endpoint of its index
-// (0 is the low one) sent.
+// half is one direction of a conversation, and the endpoint that sent it: the half
+// of index 0 is the low endpoint's.
 type half struct {
 	bytes, packets uint64
-	// sent is what earlier versions have told of bytes and packets.
-	sentBytes, sentPackets uint64
-	// start and end are of all its flows; first is the start of the earliest.
+	// start and end are of all its flows, nanoseconds.
 	start, end uint64
-	// sampler is who reported the first flow, for comparing starts.
-	sampler  flow.Addr
+	// addr is the endpoint's address if both are IPv4. Else the low half's is the
+	// number of a pair in Table.pairs.
+	addr [4]byte
+	// point is who reported the earliest flow, for comparing starts.
+	point    uint32
 	segments uint32
-	// flags are or-ed; firstFlags are those of the earliest flow.
+	port     uint16
+	// flags are or-ed; firstFlags are those of the earliest flow. TCP's only.
 	flags, firstFlags uint8
-	// ended: a FIN was sent, or the exporter saw the end.
-	ended bool
-	// icmp is type and code of the first flow.
-	icmp uint16
-	// post is the tuple after translation.
-	post flow.Endpoint
 }
 
-// conv is one open conversation.
+// conv is one open conversation. There are millions: it is free of pointers, and
+// what few of them need lies elsewhere (more). Ticks are their lower halves.
 type conv struct {
-	key  flow.ConvKey
-	half [2]half
-	id   uint64
-	// prev is the flow id of the conversation this one continues.
-	prev uint64
-	// older chains conversations of the same key that linger.
-	older   uint32
-	version uint32
-	// opened is the start as known at version 1.
-	opened uint64
-	// last is the tick of the last flow, issued that of the last version.
-	last, issued eventtime.Tick
+	// id is the flow id.
+	id uint64
 	// longest is the longest segment's duration, which bounds how long the next may be silent.
 	longest uint64
+	half    [2]half
+	realm   uint32
+	version uint32
+	// last is the tick of the last flow, issued that of the last version, and
+	// wakeAt the one its timer is set for.
+	last, issued, wakeAt uint32
+	// rate is the largest sampling rate, or the largest number if more has it.
+	rate uint32
+	// reporters is the number of a set in Table.sets.
+	reporters uint32
+	// more is the number of what few have, one higher; 0 is none.
+	more uint32
+	// icmp is type and code of each half's first flow.
+	icmp [2]uint16
+	marks
+	proto uint8
 	// ended is why it is over, while it lingers.
-	ended flowv1.CloseReason
-	live  bool
-	// wakeAt is the tick its timer is set for.
-	wakeAt eventtime.Tick
-	// dirty: something changed since the last version; touched: this tick.
-	dirty, touched bool
-	// client is the index of the client's half as told last, confidence in percent.
-	client     uint8
-	confidence uint8
-	evidence   flowv1.InitiatorEvidence
-	revised    bool
-	conflict   bool
-	// What flows themselves told of their source's role so far.
-	hint  verdict
-	flags verdict
+	ended uint8
+	// client is who was told to be the client, and how surely; evidence is why.
+	client   packed
+	evidence uint8
+	// hint and role are what flows themselves told of their source: the
+	// exporter's word, and TCP flags.
+	hint, role    packed
+	kind, quality uint8
+}
+
+// marks are a conversation's truth values.
+type marks uint32
+
+const (
+	live marks = 1 << iota
+	// wide conversations have their addresses in Table.pairs.
+	wide
+	// behind: a newer conversation of the same key is open.
+	behind
+	// dirty: something changed since the last version; touched: in this tick.
+	dirty
+	touched
+	// endedLow and endedHigh: the half's end was seen.
+	endedLow
+	endedHigh
+	// groupLow and groupHigh: the address is one of multicast or broadcast.
+	groupLow
+	groupHigh
 	// reverse: the exporters report both directions.
-	reverse, denied, packetsUnknown bool
-	sampling                        uint64
-	samplingKind                    flowv1.SamplingKind
-	quality                         flowv1.TimeQuality
-	reporters                       []reporter
-	// deco is what few conversations have.
-	deco *decoration
+	reverse
+	denied
+	packetsUnknown
+	// revised and conflict are about the direction.
+	revised
+	conflict
+
+	allMarks = conflict<<1 - 1
+)
+
+func (m marks) has(x marks) bool { return m&x != 0 }
+
+func (m *marks) set(x marks, when bool) {
+	if when {
+		*m |= x
+	}
 }
 
-// reporter is who reported, not how much.
-type reporter struct {
-	sampler flow.Addr
-	domain  uint32
-	egress  bool
+// verdict is evidence that one side is the client, in percent; 0 is none.
+type verdict struct {
+	side    uint8
+	percent uint8
 }
 
-// decoration is single-valued: the first non-empty value stays.
-type decoration struct {
-	application, user, httpHost, httpURL, dnsName, firewallRule string
+// packed is a verdict in one byte: the side is the upper bit.
+type packed uint8
+
+func (v verdict) pack() packed { return packed(v.side<<7 | v.percent) }
+
+func (p packed) verdict() verdict { return verdict{uint8(p >> 7), uint8(p & 0x7f)} }
+
+// strengthen keeps the stronger verdict; the first of two equals.
+func (p *packed) strengthen(side int, percent uint8) {
+	if percent > p.verdict().percent {
+		*p = verdict{uint8(side), percent}.pack()
+	}
 }
 
 func (c *conv) start() uint64 {
@@ -103,63 +135,37 @@ func (c *conv) start() uint64 {
 
 func (c *conv) end() uint64 { return max(c.half[0].end, c.half[1].end) }
 
-// add takes a counted flow of one side in.
-func (c *conv) add(side int, f *flowv1.Flow) {
-	h := &c.half[side]
-	flags := uint8(0)
-	if c.key.Proto == flow.ProtoTCP { // exporters put anything there for other protocols
-		flags = uint8(f.TcpFlags)
-	}
-	if h.segments == 0 || f.TimeFlowStartNs < h.start {
-		h.start = f.TimeFlowStartNs
-		h.sampler = flow.AddrFrom(f.SamplerAddress)
-		h.firstFlags = flags
-	}
-	if h.segments == 0 {
-		h.icmp = uint16(f.IcmpType)<<8 | uint16(f.IcmpCode)
-	}
-	h.end = max(h.end, f.TimeFlowEndNs)
-	h.bytes += f.Bytes
-	h.packets += f.Packets
-	h.flags |= flags
-	h.segments++
-	c.longest = max(c.longest, segmentLength(f))
-	c.gatherEvidence(side, f)
-	c.decorate(h, f)
-	c.addReporter(f.SamplerAddress, f.ObservationDomainId, f.Direction)
-	c.addReporters(f)
-	c.gatherEnd(h, f, flags)
-	c.dirty = true
-}
+// bothSpoke tells whether flows of both directions came.
+func (c *conv) bothSpoke() bool { return c.half[0].segments > 0 && c.half[1].segments > 0 }
 
 // segmentLength is how long after this flow's start its successor may come: its
 // duration, or the exporter's active timeout where that cut it.
-func segmentLength(f *flowv1.Flow) uint64 {
+func segmentLength(f *segment) uint64 {
 	const activeTimeout = 2 // flowEndReason, IANA element 136
 	var d uint64
-	if f.TimeFlowEndNs > f.TimeFlowStartNs {
-		d = f.TimeFlowEndNs - f.TimeFlowStartNs
+	if f.end > f.start {
+		d = f.end - f.start
 	}
-	active := uint64(f.ActiveTimeoutMs) * 1e6
-	if f.FlowEndReason == activeTimeout || d > active/2 {
+	active := uint64(f.activeMs) * 1e6
+	if f.endReason == activeTimeout || d > active/2 {
 		d = max(d, active)
 	}
 	return d
 }
 
 // gatherEnd notes what ends the conversation; flags are those of TCP.
-func (c *conv) gatherEnd(h *half, f *flowv1.Flow, flags uint8) {
+func (c *conv) gatherEnd(side int, f *segment, flags uint8) {
 	const endDetected = 3 // flowEndReason, IANA element 136
 	switch {
-	case f.FirewallEvent == 2 || f.FlowEndReason == endDetected && flags&(fin|rst) == 0:
-		h.ended = true
+	case f.deleted || f.endReason == endDetected && flags&(fin|rst) == 0:
+		c.marks |= endedLow << side
 		c.endBy(flowv1.CloseReason_CLOSE_REASON_END_DETECTED)
 	case flags&rst != 0:
-		h.ended = true
+		c.marks |= endedLow << side
 		c.endBy(flowv1.CloseReason_CLOSE_REASON_RST)
 	case flags&fin != 0:
-		h.ended = true
-		if c.half[0].ended && c.half[1].ended {
+		c.marks |= endedLow << side
+		if c.has(endedLow) && c.has(endedHigh) {
 			c.endBy(flowv1.CloseReason_CLOSE_REASON_FIN)
 		}
 	}
@@ -168,74 +174,17 @@ func (c *conv) gatherEnd(h *half, f *flowv1.Flow, flags uint8) {
 // endBy keeps the strongest reason: a reset over a FIN over the exporter's word.
 func (c *conv) endBy(r flowv1.CloseReason) {
 	if c.ended == 0 || r == flowv1.CloseReason_CLOSE_REASON_RST ||
-		r == flowv1.CloseReason_CLOSE_REASON_FIN && c.ended != flowv1.CloseReason_CLOSE_REASON_RST {
-		c.ended = r
+		r == flowv1.CloseReason_CLOSE_REASON_FIN && c.closeReason() != flowv1.CloseReason_CLOSE_REASON_RST {
+		c.ended = uint8(r)
 	}
 }
 
-func (c *conv) decorate(h *half, f *flowv1.Flow) {
-	c.reverse = c.reverse || f.ReverseObservable
-	c.packetsUnknown = c.packetsUnknown || f.PacketsUnknown
-	c.denied = c.denied || deniedBy(f)
-	c.sampling = max(c.sampling, f.SamplingRate)
-	c.samplingKind = max(c.samplingKind, f.SamplingKind)
-	c.quality = max(c.quality, f.TimeQuality)
-	if len(f.PostSrcAddr) > 0 || f.PostSrcPort != 0 {
-		h.post = flow.Endpoint{Addr: flow.AddrFrom(f.PostSrcAddr), Port: uint16(f.PostSrcPort)}
-	}
-	if o := &c.half[1-c.sideOf(h)]; (len(f.PostDstAddr) > 0 || f.PostDstPort != 0) && o.post == (flow.Endpoint{}) {
-		o.post = flow.Endpoint{Addr: flow.AddrFrom(f.PostDstAddr), Port: uint16(f.PostDstPort)}
-	}
-	if f.Application == "" && f.User == "" && f.HttpHost == "" && f.HttpUrl == "" && f.DnsName == "" && f.FirewallRule == "" {
-		return
-	}
-	if c.deco == nil {
-		c.deco = new(decoration)
-	}
-	for _, s := range []struct {
-		have *string
-		got  string
-	}{
-		{&c.deco.application, f.Application}, {&c.deco.user, f.User},
-		{&c.deco.httpHost, f.HttpHost}, {&c.deco.httpURL, f.HttpUrl},
-		{&c.deco.dnsName, f.DnsName}, {&c.deco.firewallRule, f.FirewallRule},
-	} {
-		if *s.have == "" && s.got != "" {
-			*s.have = string(append([]byte(nil), s.got...)) // the flow's bytes are not ours to keep
-		}
-	}
-}
+func (c *conv) closeReason() flowv1.CloseReason { return flowv1.CloseReason(c.ended) }
 
-func (c *conv) sideOf(h *half) int {
-	if h == &c.half[0] {
+// tcpFlags are a flow's flags: exporters put anything there for other protocols.
+func (c *conv) tcpFlags(f *segment) uint8 {
+	if c.proto != flow.ProtoTCP {
 		return 0
 	}
-	return 1
-}
-
-// deniedBy tells whether a firewall or router dropped the flow: NSEL event 3,
-// forwardingStatus 128 to 191 (RFC 7270 §4.12), AWS action REJECT.
-func deniedBy(f *flowv1.Flow) bool {
-	return f.FirewallEvent == 3 || f.ForwardingStatus>>6 == 2 || f.Vpc != nil && f.Vpc.Action == "REJECT"
-}
-
-// maxReporters bounds the reporters kept per conversation.
-const maxReporters = 16
-
-func (c *conv) addReporter(sampler []byte, domain uint32, d flowv1.Direction) {
-	r := reporter{flow.AddrFrom(sampler), domain, d == flowv1.Direction_DIRECTION_EGRESS}
-	for i := range c.reporters {
-		if c.reporters[i] == r {
-			return
-		}
-	}
-	if len(c.reporters) < maxReporters {
-		c.reporters = append(c.reporters, r)
-	}
-}
-
-func (c *conv) addReporters(f *flowv1.Flow) {
-	for _, r := range f.Reporters {
-		c.addReporter(r.SamplerAddress, r.ObservationDomainId, r.Direction)
-	}
+	return uint8(f.tcpFlags)
 }

@@ -6,12 +6,6 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
-// verdict is evidence that one side is the client, in percent; 0 is none.
-type verdict struct {
-	side    uint8
-	percent uint8
-}
-
 // The confidence of each kind of evidence, in percent.
 const (
 	sureExporter      = 98
@@ -40,8 +34,8 @@ const leastLead = 2e6
 const leastLeadElsewhere = 2e9
 
 // gatherEvidence notes what a flow itself tells about its source's role.
-func (c *conv) gatherEvidence(side int, f *flowv1.Flow) {
-	switch f.InitiatorHint {
+func (c *conv) gatherEvidence(side int, f *segment) {
+	switch f.hint {
 	case flowv1.InitiatorHint_INITIATOR_HINT_SOURCE:
 		c.hint.strengthen(side, sureExporter)
 	case flowv1.InitiatorHint_INITIATOR_HINT_DESTINATION:
@@ -51,51 +45,14 @@ func (c *conv) gatherEvidence(side int, f *flowv1.Flow) {
 	case flowv1.InitiatorHint_INITIATOR_HINT_DESTINATION_BY_ORDER:
 		c.hint.strengthen(1-side, sureByOrder)
 	}
-	if c.key.Proto == flow.ProtoTCP {
-		switch flagRole(f) {
+	if c.proto == flow.ProtoTCP {
+		switch f.tcpRole() {
 		case clientRole:
-			c.flags.strengthen(side, sureFlags)
+			c.role.strengthen(side, sureFlags)
 		case serverRole:
-			c.flags.strengthen(1-side, sureFlags)
+			c.role.strengthen(1-side, sureFlags)
 		}
 	}
-}
-
-// strengthen keeps the stronger verdict; the first of two equals.
-func (v *verdict) strengthen(side int, percent uint8) {
-	if percent > v.percent {
-		*v = verdict{uint8(side), percent}
-	}
-}
-
-type role int
-
-const (
-	noRole role = iota
-	clientRole
-	serverRole
-)
-
-// flagRole reads TCP flags that only one side can have sent. Flags are or-ed
-// over all packets of a flow, so SYN together with ACK tells nothing unless it
-// is one packet's: the server's SYN|ACK, or a client's SYN and later ACKs.
-// A SYN without any ACK is a client's, however many packets there were.
-func flagRole(f *flowv1.Flow) role {
-	flags, single := f.TcpFlags, f.Packets == 1
-	if f.InitialTcpFlags != 0 {
-		flags, single = f.InitialTcpFlags, true
-	}
-	if f.Type == flowv1.FlowType_FLOW_TYPE_AWS_VPC {
-		// AWS reports SYN as 2, SYN|ACK as 18, and never ACK alone.
-		single = true
-	}
-	switch {
-	case flags&(syn|ack) == syn:
-		return clientRole
-	case single && (flags&(syn|ack) == syn|ack || flags&0x3f == rst|ack):
-		return serverRole
-	}
-	return noRole
 }
 
 // judgement is who the client is, why, and how sure.
@@ -113,11 +70,12 @@ type opinion struct {
 }
 
 // judge weighs all evidence: the first that applies decides, each further one
-// that agrees adds to the confidence, one that contradicts takes off.
-func (c *conv) judge(final bool) judgement {
+// that agrees adds to the confidence, one that contradicts takes off. sameExporter
+// tells whether one exporter reported both halves' first flows.
+func (c *conv) judge(final, sameExporter bool) judgement {
 	j := judgement{0, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, unsure, false}
 	decided := false
-	for _, o := range c.opinions(final) {
+	for _, o := range c.opinions(final, sameExporter) {
 		switch {
 		case o.percent == 0:
 		case !decided:
@@ -144,16 +102,16 @@ func agree(a, b uint8) uint8 {
 // That only one side spoke means little while the report of the other may still
 // be on its way: a known server port outranks it. Once the conversation is over
 // it means that this side spoke first, whatever the ports.
-func (c *conv) opinions(final bool) (list [7]opinion) {
+func (c *conv) opinions(final, sameExporter bool) (list [7]opinion) {
 	const (
 		exporter  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_EXPORTER
 		tcpFlags  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_TCP_FLAGS
 		firstSeen = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN
 		elsewhere = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN_ELSEWHERE
 	)
-	order, far := c.orderVerdict()
+	order, far := c.orderVerdict(sameExporter)
 	sole, port := opinion{c.soleVerdict(), firstSeen}, c.portVerdict()
-	list = [7]opinion{{c.hint, exporter}, {c.flags, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
+	list = [7]opinion{{c.hint.verdict(), exporter}, {c.role.verdict(), tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
 	case final && sole.percent > 0:
 		list[4] = sole
@@ -169,36 +127,29 @@ func (c *conv) opinions(final bool) (list [7]opinion) {
 // the client, and so is an error, which nobody asked for; a multicast or
 // broadcast address can only be addressed.
 func (c *conv) natureVerdict() opinion {
-	if flow.IsICMP(c.key.Proto) && c.key.Low.Port != c.key.High.Port {
+	if flow.IsICMP(c.proto) && c.half[0].port != c.half[1].port {
 		// The side that is asked has the type for its port.
 		client := uint8(0)
-		if c.key.Low.Port != 0 {
+		if c.half[0].port != 0 {
 			client = 1
 		}
 		return opinion{verdict{client, sureICMP}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_ICMP_TYPE}
 	}
-	for side, e := range [2]*flow.Endpoint{&c.key.Low, &c.key.High} {
-		if isGroup(&e.Addr) {
-			return opinion{verdict{uint8(1 - side), sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
-		}
+	switch {
+	case c.has(groupLow):
+		return opinion{verdict{1, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
+	case c.has(groupHigh):
+		return opinion{verdict{0, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
 	}
 	return opinion{}
-}
-
-// isGroup tells multicast (224/4, ff00::/8) and limited broadcast addresses.
-func isGroup(a *flow.Addr) bool {
-	if a.Is4() {
-		return a[12]>>4 == 0xe || a[12] == 255 && a[13] == 255 && a[14] == 255 && a[15] == 255
-	}
-	return a[0] == 0xff
 }
 
 // orderVerdict compares the starts of both halves. It tells only where nothing
 // was sampled and both began with the conversation: TCP halves that carry flags
 // but no SYN are continuations (RFC 5103 §5.1 warns of the active timeout).
-func (c *conv) orderVerdict() (same, elsewhere verdict) {
+func (c *conv) orderVerdict(sameExporter bool) (same, elsewhere verdict) {
 	a, b := &c.half[0], &c.half[1]
-	if a.segments == 0 || b.segments == 0 || c.sampling > 1 {
+	if a.segments == 0 || b.segments == 0 || c.rate > 1 {
 		return
 	}
 	if a.firstFlags != 0 && a.firstFlags&syn == 0 || b.firstFlags != 0 && b.firstFlags&syn == 0 {
@@ -209,9 +160,9 @@ func (c *conv) orderVerdict() (same, elsewhere verdict) {
 		first, lead = 1, a.start-b.start
 	}
 	switch {
-	case a.sampler == b.sampler && lead >= leastLead:
+	case sameExporter && lead >= leastLead:
 		same = verdict{first, sureFirstSeen}
-	case a.sampler != b.sampler && lead > leastLeadElsewhere:
+	case !sameExporter && lead > leastLeadElsewhere:
 		elsewhere = verdict{first, sureFirstElswhere}
 	}
 	return
@@ -222,12 +173,12 @@ func (c *conv) orderVerdict() (same, elsewhere verdict) {
 func (c *conv) soleVerdict() verdict {
 	side := uint8(0)
 	switch {
-	case c.sampling > 1 || c.half[0].segments > 0 && c.half[1].segments > 0:
+	case c.rate > 1 || c.half[0].segments > 0 && c.half[1].segments > 0:
 		return verdict{}
 	case c.half[0].segments == 0:
 		side = 1
 	}
-	if h := &c.half[side]; !c.reverse || h.firstFlags != 0 && h.firstFlags&syn == 0 {
+	if h := &c.half[side]; !c.has(reverse) || h.firstFlags != 0 && h.firstFlags&syn == 0 {
 		return verdict{}
 	}
 	return verdict{side, sureSole}
@@ -237,12 +188,12 @@ func (c *conv) soleVerdict() verdict {
 // the server. A reserved port that is not listed against one that only the
 // registry knows is no clear case: the lower is taken.
 func (c *conv) portVerdict() opinion {
-	low, high := c.key.Low.Port, c.key.High.Port
-	if low == high || !flow.HasPorts(c.key.Proto) {
+	low, high := c.half[0].port, c.half[1].port
+	if low == high || !flow.HasPorts(c.proto) {
 		return opinion{}
 	}
 	known, other := low, high
-	best, least := standingOf(c.key.Proto, low), standingOf(c.key.Proto, high)
+	best, least := standingOf(c.proto, low), standingOf(c.proto, high)
 	if best < least || best == least && low > high {
 		known, other, best, least = high, low, least, best
 	}

@@ -1,58 +1,33 @@
 package biflow
 
-import (
-	"github.com/flowledger/flowledger/services/internal/flow"
+import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
-)
-
-// outputs lends out the messages of one call and takes them back at the next,
-// so that steady state allocates nothing.
-type outputs struct {
-	biflows    []*flowv1.Biflow
-	nbiflows   int
-	reporters  []*flowv1.Reporter
-	nreporters int
-	// addrs holds the addresses of what was lent: the table's own may move.
-	addrs []byte
+// outlet is where versions of conversations go: as messages (messages), or as
+// bytes (written).
+type outlet interface {
+	// lend lends a message of which every field is to be filled in.
+	lend() *flowv1.Biflow
+	// say takes the message lent last; its reporters in their wire form come along.
+	say(b *flowv1.Biflow, reporters []byte)
 }
 
-func (o *outputs) reset() { o.nbiflows, o.nreporters, o.addrs = 0, 0, o.addrs[:0] }
+// messages lends out the messages of one call and takes them back at the next,
+// so that steady state allocates nothing. What they point to is the table's.
+type messages struct {
+	all  []*flowv1.Biflow
+	n    int
+	emit func(*flowv1.Biflow)
+}
 
-func (o *outputs) biflow() *flowv1.Biflow {
-	if o.nbiflows == len(o.biflows) {
-		o.biflows = append(o.biflows, new(flowv1.Biflow))
+func (o *messages) begin(emit func(*flowv1.Biflow)) { o.n, o.emit = 0, emit }
+
+func (o *messages) lend() *flowv1.Biflow {
+	if o.n == len(o.all) {
+		o.all = append(o.all, new(flowv1.Biflow))
 	}
-	b := o.biflows[o.nbiflows]
-	o.nbiflows++
-	reporters := b.Reporters[:0]
-	b.Reset()
-	b.Reporters = reporters
+	b := o.all[o.n]
+	o.n++
 	return b
 }
 
-func (o *outputs) reporter() *flowv1.Reporter {
-	if o.nreporters == len(o.reporters) {
-		o.reporters = append(o.reporters, new(flowv1.Reporter))
-	}
-	r := o.reporters[o.nreporters]
-	o.nreporters++
-	r.Reset()
-	return r
-}
-
-// addr copies an address in its wire form. When the buffer grows, what was lent
-// before stays in the former one.
-func (o *outputs) addr(a *flow.Addr) []byte {
-	n := len(o.addrs)
-	o.addrs = append(o.addrs, a.Wire()...)
-	return o.addrs[n:len(o.addrs):len(o.addrs)]
-}
-
-// optionalAddr is nil for the zero address.
-func (o *outputs) optionalAddr(a *flow.Addr) []byte {
-	if *a == (flow.Addr{}) {
-		return nil
-	}
-	return o.addr(a)
-}
+func (o *messages) say(b *flowv1.Biflow, _ []byte) { o.emit(b) }

@@ -140,11 +140,11 @@ func TestPortsTellTheServer(t *testing.T) {
 	} {
 		for _, swapped := range []bool{false, true} {
 			v := &conv{}
-			v.key.Proto = c.proto
-			v.key.Low.Port, v.key.High.Port = c.client, c.server
+			v.proto = c.proto
+			v.half[0].port, v.half[1].port = c.client, c.server
 			want := uint8(0)
 			if swapped {
-				v.key.Low.Port, v.key.High.Port, want = c.server, c.client, 1
+				v.half[0].port, v.half[1].port, want = c.server, c.client, 1
 			}
 			got := v.portVerdict()
 			if got.side != want || got.percent != c.percent {

@@ -1,155 +1,144 @@
 package biflow
 
 import (
-	"fmt"
-	"slices"
+	"encoding/binary"
 
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
-	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/snap"
 )
 
 // snapshotVersion changes with the layout below.
-const snapshotVersion = 2
+const snapshotVersion = 3
 
-// AppendSnapshot appends the whole state: key by key, each chain oldest first,
-// so that reading it back builds the same chains.
+// AppendSnapshot appends the whole state: the observation points and their sets,
+// then key by key the conversations, each chain oldest first, so that reading it
+// back builds the same chains.
 func (t *Table) AppendSnapshot(dst []byte) []byte {
 	s := snap.Writer{B: dst}
 	s.Uint(snapshotVersion)
+	s.Int(int64(t.now))
+	t.sets.points.append(&s)
+	t.sets.append(&s)
 	s.Uint(uint64(t.open))
 	var chain []uint32
 	for id := range t.convs.Len() {
-		if c := t.convs.At(id); !c.live || t.index[c.key] != id {
+		c := t.convs.At(id)
+		if !c.has(live) || c.has(behind) {
 			continue
 		}
-		chain = chain[:0]
-		for at := id; at != none; at = t.convs.At(at).older {
-			chain = append(chain, at)
+		chain = append(chain[:0], id)
+		for older, ok := t.older(c); ok; older, ok = t.older(t.convs.At(older)) {
+			chain = append(chain, older)
 		}
-		for _, at := range slices.Backward(chain) {
-			t.convs.At(at).append(&s)
+		for i := len(chain) - 1; i >= 0; i-- {
+			t.appendConv(&s, t.convs.At(chain[i]))
 		}
 	}
 	return s.B
 }
 
-func (c *conv) append(s *snap.Writer) {
-	s.Fixed(c.key.Low.Addr[:])
-	s.Fixed(c.key.High.Addr[:])
-	for _, v := range []uint64{
-		uint64(c.key.Low.Port), uint64(c.key.High.Port), uint64(c.key.Realm), uint64(c.key.Proto),
-		c.id, c.prev, uint64(c.version), c.opened, uint64(c.last), uint64(c.issued), uint64(c.wakeAt), c.longest,
-		uint64(c.ended), uint64(c.client), uint64(c.confidence), uint64(c.evidence),
-		uint64(c.hint.side), uint64(c.hint.percent), uint64(c.flags.side), uint64(c.flags.percent),
-		c.sampling, uint64(c.samplingKind), uint64(c.quality),
-	} {
-		s.Uint(v)
-	}
-	for _, v := range []bool{c.dirty, c.revised, c.conflict, c.reverse, c.denied, c.packetsUnknown, c.deco != nil} {
-		s.Bool(v)
-	}
-	if d := c.deco; d != nil {
-		for _, v := range []string{d.application, d.user, d.httpHost, d.httpURL, d.dnsName, d.firewallRule} {
-			s.String(v)
+// append writes every number that was ever given, so that the others can tell
+// points by it; those that nobody holds come to nothing.
+func (ps *points) append(s *snap.Writer) {
+	s.Uint(uint64(ps.all.Len()))
+	for n := range ps.all.Len() {
+		p := ps.all.At(n)
+		s.Bool(p.holders > 0)
+		if p.holders > 0 {
+			s.Fixed(p.sampler[:])
+			s.Uint(uint64(p.domain))
+			s.Bool(p.egress)
 		}
-	}
-	s.Uint(uint64(len(c.reporters)))
-	for _, r := range c.reporters {
-		s.Fixed(r.sampler[:])
-		s.Uint(uint64(r.domain))
-		s.Bool(r.egress)
-	}
-	for i := range c.half {
-		c.half[i].append(s)
 	}
 }
 
-func (h *half) append(s *snap.Writer) {
-	// The other half's flow may have told this one's translation already.
-	s.Uint(uint64(h.post.Port))
-	s.Fixed(h.post.Addr[:])
+func (ss *sets) append(s *snap.Writer) {
+	s.Uint(uint64(ss.all.Len()))
+	for n := range ss.all.Len() {
+		members := ss.all.At(n).members
+		s.Uint(uint64(len(members)))
+		for _, m := range members {
+			s.Uint(uint64(m))
+		}
+	}
+}
+
+// kept are the marks that outlive a tick.
+const kept = allMarks &^ (live | touched | behind | groupLow | groupHigh)
+
+// hasMore is set in a snapshot where a conversation has what few have.
+const hasMore = allMarks + 1
+
+// appendConv writes a conversation: what is large and random as it is, the rest as
+// what it takes; ticks and times as how long ago they were.
+func (t *Table) appendConv(s *snap.Writer, c *conv) {
+	m := c.marks & kept
+	if c.more != 0 {
+		m |= hasMore
+	}
+	s.Uint(uint64(m))
+	s.Fixed([]byte{c.proto, c.ended, byte(c.client), c.evidence, byte(c.hint), byte(c.role), c.kind, c.quality})
+	t.appendKey(s, c)
+	s.B = binary.LittleEndian.AppendUint64(s.B, c.id) // a hash
+	s.Uint(uint64(c.version))
+	s.Uint(uint64(uint32(t.now) - c.last))
+	s.Uint(uint64(uint32(t.now) - c.issued))
+	s.Uint(uint64(c.wakeAt - uint32(t.now)))
+	s.Uint(c.longest)
+	s.Uint(uint64(c.rate))
+	s.Uint(uint64(c.reporters))
+	for i := range c.half {
+		t.appendHalf(s, &c.half[i], c.icmp[i])
+	}
+	if c.more != 0 {
+		t.appendMore(s, t.moreOf(c))
+	}
+}
+
+func (t *Table) appendKey(s *snap.Writer, c *conv) {
+	low, high := t.addresses(c)
+	if c.has(wide) {
+		s.Fixed(low[:])
+		s.Fixed(high[:])
+	} else {
+		s.Fixed(low[12:])
+		s.Fixed(high[12:])
+	}
+	s.Uint(uint64(c.realm))
+	s.Uint(uint64(c.half[0].port))
+	s.Uint(uint64(c.half[1].port))
+}
+
+func (t *Table) appendHalf(s *snap.Writer, h *half, icmp uint16) {
 	s.Uint(uint64(h.segments))
 	if h.segments == 0 {
 		return
 	}
-	for _, v := range []uint64{
-		h.bytes, h.packets, h.sentBytes, h.sentPackets, h.start, h.end,
-		uint64(h.flags), uint64(h.firstFlags), uint64(h.icmp),
-	} {
+	s.Fixed([]byte{h.flags, h.firstFlags})
+	s.Uint(uint64(icmp))
+	s.Uint(h.bytes)
+	s.Uint(h.packets)
+	s.Int(int64(t.now.Ns() - h.start))
+	s.Int(int64(h.end - h.start))
+	s.Uint(uint64(h.point))
+}
+
+func (t *Table) appendMore(s *snap.Writer, m *more) {
+	for _, v := range []uint64{m.prev, m.opened, m.rate} {
 		s.Uint(v)
 	}
-	s.Bool(h.ended)
-	s.Fixed(h.sampler[:])
-}
-
-// Restore fills an empty table from a snapshot.
-func (t *Table) Restore(b []byte) error {
-	r := snap.NewReader(b)
-	if v := r.Uint(); v != snapshotVersion && r.Err() == nil {
-		return fmt.Errorf("cannot restore stitch's state: snapshot has version %d, this program reads %d", v, snapshotVersion)
+	for i := range m.post {
+		s.Fixed(m.post[i].Addr[:])
+		s.Uint(uint64(m.post[i].Port))
 	}
-	for range r.Len() {
-		t.restoreConv(r)
+	s.Bool(m.hasTold)
+	for i := range m.told {
+		s.Uint(m.told[i].bytes)
+		s.Uint(m.told[i].packets)
 	}
-	if err := r.Close(); err != nil {
-		return fmt.Errorf("cannot restore stitch's state: %w", err)
+	s.Bool(m.names != 0)
+	if m.names != 0 {
+		for _, name := range t.names.At(m.names - 1).all() {
+			s.String(*name)
+		}
 	}
-	return nil
-}
-
-func (t *Table) restoreConv(r *snap.Reader) {
-	id, c := t.convs.Take()
-	*c = conv{live: true, older: none}
-	c.read(r)
-	if r.Err() != nil {
-		return
-	}
-	if older, ok := t.index[c.key]; ok {
-		c.older = older
-	}
-	t.index[c.key] = id
-	t.timers.Set(c.wakeAt, id)
-	t.open++
-}
-
-func (c *conv) read(r *snap.Reader) {
-	r.Fixed(c.key.Low.Addr[:])
-	r.Fixed(c.key.High.Addr[:])
-	c.key.Low.Port, c.key.High.Port = uint16(r.Uint()), uint16(r.Uint())
-	c.key.Realm, c.key.Proto = uint32(r.Uint()), uint8(r.Uint())
-	c.id, c.prev, c.version, c.opened = r.Uint(), r.Uint(), uint32(r.Uint()), r.Uint()
-	c.last, c.issued, c.wakeAt = eventtime.Tick(r.Uint()), eventtime.Tick(r.Uint()), eventtime.Tick(r.Uint())
-	c.longest, c.ended = r.Uint(), flowv1.CloseReason(r.Uint())
-	c.client, c.confidence, c.evidence = uint8(r.Uint())&1, uint8(r.Uint()), flowv1.InitiatorEvidence(r.Uint())
-	c.hint = verdict{uint8(r.Uint()) & 1, uint8(r.Uint())}
-	c.flags = verdict{uint8(r.Uint()) & 1, uint8(r.Uint())}
-	c.sampling, c.samplingKind, c.quality = r.Uint(), flowv1.SamplingKind(r.Uint()), flowv1.TimeQuality(r.Uint())
-	c.dirty, c.revised, c.conflict = r.Bool(), r.Bool(), r.Bool()
-	c.reverse, c.denied, c.packetsUnknown = r.Bool(), r.Bool(), r.Bool()
-	if r.Bool() {
-		c.deco = &decoration{r.String(), r.String(), r.String(), r.String(), r.String(), r.String()}
-	}
-	for range r.Len() {
-		var p reporter
-		r.Fixed(p.sampler[:])
-		p.domain, p.egress = uint32(r.Uint()), r.Bool()
-		c.reporters = append(c.reporters, p)
-	}
-	for i := range c.half {
-		c.half[i].read(r)
-	}
-}
-
-func (h *half) read(r *snap.Reader) {
-	h.post.Port = uint16(r.Uint())
-	r.Fixed(h.post.Addr[:])
-	if h.segments = uint32(r.Uint()); h.segments == 0 {
-		return
-	}
-	h.bytes, h.packets, h.sentBytes, h.sentPackets = r.Uint(), r.Uint(), r.Uint(), r.Uint()
-	h.start, h.end = r.Uint(), r.Uint()
-	h.flags, h.firstFlags, h.icmp = uint8(r.Uint()), uint8(r.Uint()), uint16(r.Uint())
-	h.ended = r.Bool()
-	r.Fixed(h.sampler[:])
 }

@@ -10,13 +10,13 @@ import (
 func (c *conv) state(client uint8) flowv1.ConnState {
 	cl, sv := &c.half[client], &c.half[1-client]
 	switch {
-	case c.denied:
+	case c.has(denied):
 		return flowv1.ConnState_CONN_STATE_DENIED
 	case cl.segments > 0 && sv.segments > 0:
 		return c.answered(cl, sv)
 	case c.oneWay():
 		return flowv1.ConnState_CONN_STATE_ONE_WAY
-	case sv.segments > 0, !c.reverse:
+	case sv.segments > 0, !c.has(reverse):
 		// Only the answer was seen, or the way back may pass elsewhere: a
 		// missing half is no evidence of a failed connection.
 		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
@@ -28,7 +28,7 @@ func (c *conv) state(client uint8) flowv1.ConnState {
 }
 
 func (c *conv) answered(cl, sv *half) flowv1.ConnState {
-	if c.key.Proto != flow.ProtoTCP || sv.flags == 0 {
+	if c.proto != flow.ProtoTCP || sv.flags == 0 {
 		return flowv1.ConnState_CONN_STATE_ESTABLISHED
 	}
 	switch {
@@ -52,17 +52,17 @@ func (h *half) wentOn() bool {
 
 // oneWay tells conversations that have no way back by nature.
 func (c *conv) oneWay() bool {
-	if isGroup(&c.key.Low.Addr) || isGroup(&c.key.High.Addr) {
+	if c.has(groupLow | groupHigh) {
 		return true
 	}
-	if !flow.IsICMP(c.key.Proto) {
+	if !flow.IsICMP(c.proto) {
 		return false
 	}
-	h := &c.half[0]
-	if h.segments == 0 {
-		h = &c.half[1]
+	first := 0
+	if c.half[0].segments == 0 {
+		first = 1
 	}
-	return !isRequest(c.key.Proto, uint8(h.icmp>>8))
+	return !isRequest(c.proto, uint8(c.icmp[first]>>8))
 }
 
 // isRequest tells ICMP types that ask for an answer.

@@ -10,11 +10,17 @@
 // exporter that cuts it after its active timeout sends segments of that length,
 // so the next may be that long in coming (see docs/adr/0004).
 //
+// A conversation takes 160 bytes of a slab and its place in an index without
+// keys; observation points are numbers; names, translations and IPv6 addresses lie
+// beside, for those that have them. Everything is looked up and fired in batches
+// whose memory is asked for ahead.
+//
 // The package is pure: see DESIGN.md §3. All state is per conversation, so
 // results do not depend on the number of partitions.
 package biflow
 
 import (
+	"slices"
 	"time"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
@@ -23,9 +29,6 @@ import (
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
-
-// none is no conversation in a chain.
-const none = ^uint32(0)
 
 // segmentMargin is added to the longest segment: the exporter's inactive timeout
 // and the way to us (DOMAIN: active + inactive + 60 s).
@@ -40,19 +43,29 @@ type Stats struct {
 
 // Table holds the conversations of one partition.
 type Table struct {
-	cfg     Config
-	index   map[flow.ConvKey]uint32 // the newest conversation of each key
-	convs   slab.Slab[conv]
+	cfg Config
+	// now is the tick that is handled.
+	now        eventtime.Tick
+	index      slab.Index // the newest conversation of each key
+	convs      slab.Slab[conv]
+	pairs      slab.Slab[pair]
+	mores      slab.Slab[more]
+	names      slab.Slab[names]
+	points     points
+	sets       sets
+	timers     eventtime.Queue[uint32]
+	candidates candidates
+	// touched are the conversations that got something in this tick.
 	touched []uint32
-	timers  eventtime.Queue[uint32]
-	out     outputs
+	ahead   ahead
+	out     messages
 	stats   Stats
 	open    int
 }
 
 // New makes an empty table. The configuration must be valid.
 func New(cfg Config) *Table {
-	return &Table{cfg: cfg, index: make(map[flow.ConvKey]uint32)}
+	return &Table{cfg: cfg}
 }
 
 // Stats are the counters so far.
@@ -68,114 +81,184 @@ func (t *Table) NextTimer() eventtime.Tick { return t.timers.Next() }
 // Tick applies the flows of one tick, in order, then issues versions and closes
 // what is over. What it emits stays valid until the next call.
 func (t *Table) Tick(now eventtime.Tick, flows []*flowv1.Flow, emit func(*flowv1.Biflow)) {
-	t.out.reset()
-	for _, f := range flows {
-		t.add(now, f)
+	t.out.begin(emit)
+	t.now = now
+	for len(flows) > 0 {
+		n := t.ahead.fromMessages(flows)
+		t.applyAhead(n)
+		flows = flows[n:]
 	}
-	t.issueTouched(now, emit)
-	for {
-		id, ok := t.timers.Pop(now)
-		if !ok {
-			break
-		}
-		t.wake(now, id, emit)
-	}
-	t.evict(now, emit)
+	t.finish(&t.out)
 }
 
 // End closes everything: the timeline is over.
 func (t *Table) End(now eventtime.Tick, emit func(*flowv1.Biflow)) {
-	t.out.reset()
+	t.out.begin(emit)
+	t.end(now, &t.out)
+}
+
+// finish issues and closes what is to be in this tick.
+func (t *Table) finish(out outlet) {
+	t.issueTouched(out)
+	t.fire(out)
+	t.evict(out)
+}
+
+func (t *Table) end(now eventtime.Tick, out outlet) {
+	t.now = now
 	for id := range t.convs.Len() {
-		if t.convs.At(id).live {
-			t.close(now, id, flowv1.CloseReason_CLOSE_REASON_END_OF_INPUT, emit)
+		if t.convs.At(id).has(live) {
+			t.close(id, flowv1.CloseReason_CLOSE_REASON_END_OF_INPUT, out)
 		}
 	}
 }
 
-func (t *Table) add(now eventtime.Tick, f *flowv1.Flow) {
+// apply takes a flow in.
+func (t *Table) apply(s *segment, p *place) {
 	t.stats.Flows++
-	k := flow.KeyOf(f)
-	key, forward := k.Conversation()
-	side := 0
-	if !forward {
-		side = 1
-	}
-	if f.Late {
-		t.addLate(now, key, f)
+	if s.late {
+		t.addLate(s, p)
 		return
 	}
-	id := t.place(now, key, side, f)
+	id := t.find(s, p)
 	c := t.convs.At(id)
-	c.add(side, f)
-	c.last = now
-	t.touch(id)
+	t.add(c, int(p.side), s)
+	c.last = uint32(t.now)
+	t.touch(id, c)
+}
+
+// add takes a counted flow of one side in.
+func (t *Table) add(c *conv, side int, s *segment) {
+	t.remember(c)
+	h := &c.half[side]
+	flags := c.tcpFlags(s)
+	p := t.sets.points.take(&point{flow.AddrFrom(s.sampler), s.domain, s.egress})
+	first := h.segments == 0
+	if first || s.start < h.start {
+		t.startsEarlier(c, s.start)
+		if !first {
+			t.sets.points.drop(h.point)
+		}
+		t.sets.points.hold(p)
+		h.start, h.point, h.firstFlags = s.start, p, flags
+	}
+	if first {
+		c.icmp[side] = uint16(s.icmpType)<<8 | uint16(s.icmpCode)
+	}
+	h.end = max(h.end, s.end)
+	h.bytes += s.bytes
+	h.packets += s.packets
+	h.flags |= flags
+	h.segments++
+	c.longest = max(c.longest, segmentLength(s))
+	c.gatherEvidence(side, s)
+	c.set(reverse, s.reverse)
+	c.set(packetsUnknown, s.packetsUnknown)
+	c.set(denied, s.denied)
+	c.kind, c.quality = max(c.kind, s.kind), max(c.quality, s.quality)
+	t.raiseSampling(c, s.rate)
+	if s.full != nil {
+		t.decorate(c, side, s.full)
+	}
+	t.addReporter(c, p)
+	t.sets.points.drop(p)
+	t.addReporters(c, s)
+	c.gatherEnd(side, s, flags)
+	c.marks |= dirty
+}
+
+func (t *Table) addReporter(c *conv, p uint32) {
+	if c.reporters == none {
+		c.reporters = t.sets.start(p)
+	} else {
+		c.reporters = t.sets.add(c.reporters, p)
+	}
+}
+
+// addReporters takes in what the other observation points said.
+func (t *Table) addReporters(c *conv, s *segment) {
+	for i := range s.reporters {
+		v := &s.reporters[i]
+		p := t.sets.points.take(&v.point)
+		t.addReporter(c, p)
+		t.sets.points.drop(p)
+		c.set(denied, v.denied)
+	}
 }
 
 // addLate adds reporters to the open conversation. When that is closed the late
 // report is still in the ledger's flows.
-func (t *Table) addLate(now eventtime.Tick, key flow.ConvKey, f *flowv1.Flow) {
-	id, ok := t.index[key]
+func (t *Table) addLate(s *segment, p *place) {
+	id, ok := t.lookup(p)
 	if !ok {
 		return
 	}
 	c := t.convs.At(id)
-	n := len(c.reporters)
-	c.addReporters(f)
-	if len(c.reporters) > n {
-		c.dirty = true
-		t.touch(id)
+	reporters, marks := c.reporters, c.marks
+	t.addReporters(c, s)
+	if c.reporters != reporters || c.marks != marks {
+		c.marks |= dirty
+		t.touch(id, c)
 		t.stats.LateReporters++
 	}
 }
 
-func (t *Table) touch(id uint32) {
-	if c := t.convs.At(id); !c.touched {
-		c.touched = true
+func (t *Table) touch(id uint32, c *conv) {
+	if !c.has(touched) {
+		c.marks |= touched
 		t.touched = append(t.touched, id)
 	}
 }
 
-// place finds the conversation a flow belongs to, or opens it.
-func (t *Table) place(now eventtime.Tick, key flow.ConvKey, side int, f *flowv1.Flow) uint32 {
-	id, ok := t.index[key]
+// find finds the conversation a flow belongs to, or opens it.
+func (t *Table) find(s *segment, p *place) uint32 {
+	id, ok := t.lookup(p)
 	if !ok {
-		return t.openConv(now, key, f, none)
+		return t.openConv(s, p, none)
 	}
 	c := t.convs.At(id)
-	if c.older != none && f.TimeFlowEndNs < c.start() {
-		return t.olderFor(c, f)
+	if older, ok := t.older(c); ok && s.end < c.start() {
+		return t.olderFor(older, s)
 	}
-	if t.startsNew(c, side, f) {
+	if t.startsNew(c, int(p.side), s) {
 		if c.ended == 0 {
-			c.ended = flowv1.CloseReason_CLOSE_REASON_PORT_REUSE
+			c.ended = uint8(flowv1.CloseReason_CLOSE_REASON_PORT_REUSE)
 		}
-		t.setTimer(now, id)
-		return t.openConv(now, key, f, id)
+		t.setTimer(id, c)
+		return t.openConv(s, p, id)
 	}
 	return id
 }
 
 // olderFor finds the lingering conversation that a straggler belongs to: the
-// newest that had begun before it ended.
-func (t *Table) olderFor(c *conv, f *flowv1.Flow) uint32 {
-	id := c.older
+// newest that had begun before it ended, from id on.
+func (t *Table) olderFor(id uint32, s *segment) uint32 {
 	for {
 		c := t.convs.At(id)
-		if c.older == none || f.TimeFlowEndNs >= c.start() {
+		older, ok := t.older(c)
+		if !ok || s.end >= c.start() {
 			return id
 		}
-		id = c.older
+		id = older
 	}
 }
 
-func (t *Table) openConv(now eventtime.Tick, key flow.ConvKey, f *flowv1.Flow, older uint32) uint32 {
+// none is no conversation and no set.
+const none = ^uint32(0)
+
+// openConv opens a conversation in front of the older one of its key, if any.
+func (t *Table) openConv(s *segment, p *place, older uint32) uint32 {
 	id, c := t.convs.Take()
-	*c = conv{
-		key: key, id: flowID(&key, f), older: older, live: true, last: now,
-		reporters: c.reporters[:0],
+	*c = conv{marks: live, reporters: none, last: uint32(t.now), wakeAt: uint32(t.now)}
+	t.setKey(c, p)
+	key := t.key(c)
+	c.id = flowID(&key, s)
+	if older != none {
+		t.setOlder(c, older, true)
+		t.convs.At(older).marks |= behind
+		t.index.Delete(p.hash, older)
 	}
-	t.index[key] = id
+	t.index.Insert(p.hash, id)
 	t.open++
 	t.stats.Opened++
 	return id
@@ -184,7 +267,7 @@ func (t *Table) openConv(now eventtime.Tick, key flow.ConvKey, f *flowv1.Flow, o
 // idle is the silence after which a conversation is over.
 func (t *Table) idle(c *conv) time.Duration {
 	least := t.cfg.UDPIdle
-	if c.key.Proto == flow.ProtoTCP {
+	if c.proto == flow.ProtoTCP {
 		least = t.cfg.TCPIdle
 	}
 	if c.longest == 0 {
@@ -195,23 +278,23 @@ func (t *Table) idle(c *conv) time.Duration {
 
 // startsNew tells that a flow cannot belong to a conversation of its key: it
 // comes too long after, or opens a connection anew.
-func (t *Table) startsNew(c *conv, side int, f *flowv1.Flow) bool {
-	if f.TimeFlowStartNs > c.end()+uint64(t.idle(c)) {
+func (t *Table) startsNew(c *conv, side int, s *segment) bool {
+	if s.start > c.end()+uint64(t.idle(c)) {
 		return true
 	}
-	if c.key.Proto != flow.ProtoTCP {
-		return c.ended != 0 && f.TimeFlowStartNs > c.end()+uint64(t.cfg.Linger)
+	if c.proto != flow.ProtoTCP {
+		return c.ended != 0 && s.start > c.end()+uint64(t.cfg.Linger)
 	}
 	own, other := &c.half[side], &c.half[1-side]
-	if f.TcpFlags&syn == 0 {
+	if s.tcpFlags&syn == 0 {
 		// One more refusal answers one more attempt, be it one we know of or not.
-		return refusal(uint8(f.TcpFlags)) && refusal(own.flags) && f.TimeFlowStartNs > own.end &&
+		return refusal(uint8(s.tcpFlags)) && refusal(own.flags) && s.start > own.end &&
 			own.segments >= other.segments
 	}
 	switch {
 	case own.segments == 0:
-		return c.ended != 0 && f.TimeFlowStartNs > c.end()+leastLeadElsewhere
-	case f.TimeFlowStartNs <= own.end:
+		return c.ended != 0 && s.start > c.end()+leastLeadElsewhere
+	case s.start <= own.end:
 		return false
 	}
 	// A second SYN from the same side: a retransmission as long as the first
@@ -224,103 +307,134 @@ func refusal(flags uint8) bool { return flags&rst != 0 && flags&^uint8(rst|ack) 
 
 // deadline is when a conversation is closed if nothing more comes.
 func (t *Table) deadline(c *conv) eventtime.Tick {
-	if c.ended != 0 && c.half[0].segments > 0 && c.half[1].segments > 0 {
-		return c.last.After(t.cfg.Linger)
+	if c.ended != 0 && c.bothSpoke() {
+		return t.full(c.last).After(t.cfg.Linger)
 	}
-	return c.last.After(t.idle(c))
+	return t.full(c.last).After(t.idle(c))
 }
 
-// setTimer makes sure that the conversation wakes when something is due.
-func (t *Table) setTimer(now eventtime.Tick, id uint32) {
-	c := t.convs.At(id)
+// full is the tick that a conversation holds the lower half of. It lies within 34
+// years of now.
+func (t *Table) full(tick uint32) eventtime.Tick {
+	return t.now + eventtime.Tick(int32(tick-uint32(t.now)))
+}
+
+// setTimer makes sure that the conversation wakes when something is due, if not
+// earlier.
+func (t *Table) setTimer(id uint32, c *conv) {
 	due := t.deadline(c)
-	if c.dirty && c.version > 0 {
-		due = min(due, c.issued.After(t.cfg.UpdateEvery))
+	if c.has(dirty) && c.version > 0 {
+		due = min(due, t.full(c.issued).After(t.cfg.UpdateEvery))
 	}
-	due = max(due, now+1)
-	if c.wakeAt <= now || due < c.wakeAt {
-		c.wakeAt = due
+	due = max(due, t.now+1)
+	if at := t.full(c.wakeAt); at <= t.now || due < at {
+		c.wakeAt = uint32(due)
 		t.timers.Set(due, id)
+	}
+}
+
+// fire wakes the conversations whose timers are due.
+func (t *Table) fire(out outlet) {
+	var ids [lookahead]uint32
+	for n := len(ids); n == len(ids); {
+		for n = 0; n < len(ids); n++ {
+			id, ok := t.timers.Pop(t.now)
+			if !ok {
+				break
+			}
+			ids[n] = id
+		}
+		t.ahead.touch(t, ids[:n])
+		for _, id := range ids[:n] {
+			t.wake(id, out)
+		}
 	}
 }
 
 // wake looks what is due. A timer that was set for something since moved, or for
 // a former owner of the slot, does nothing: a restored table does not have it.
-func (t *Table) wake(now eventtime.Tick, id uint32, emit func(*flowv1.Biflow)) {
+func (t *Table) wake(id uint32, out outlet) {
 	c := t.convs.At(id)
-	if !c.live || c.wakeAt > now {
+	if !c.has(live) || t.full(c.wakeAt) > t.now {
 		return
 	}
-	if t.deadline(c) <= now {
-		t.close(now, id, flowv1.CloseReason_CLOSE_REASON_IDLE, emit)
+	if t.deadline(c) <= t.now {
+		t.close(id, flowv1.CloseReason_CLOSE_REASON_IDLE, out)
 		return
 	}
-	if c.dirty && (c.version == 0 || c.issued.After(t.cfg.UpdateEvery) <= now) {
-		t.issue(now, c, 0, emit)
+	if c.has(dirty) && t.mayIssue(c) {
+		t.issue(c, 0, out)
 	}
-	t.setTimer(now, id)
+	t.setTimer(id, c)
+}
+
+// mayIssue tells that no version was issued yet, or the last is long enough ago.
+func (t *Table) mayIssue(c *conv) bool {
+	return c.version == 0 || t.full(c.issued).After(t.cfg.UpdateEvery) <= t.now
 }
 
 // issueTouched issues what changed in this tick: at once the first version, and
 // a later one if the last is long enough ago.
-func (t *Table) issueTouched(now eventtime.Tick, emit func(*flowv1.Biflow)) {
-	for _, id := range t.touched {
-		c := t.convs.At(id)
-		c.touched = false
-		if c.version == 0 || c.issued.After(t.cfg.UpdateEvery) <= now {
-			t.issue(now, c, 0, emit)
+func (t *Table) issueTouched(out outlet) {
+	for ids := range slices.Chunk(t.touched, lookahead) {
+		t.ahead.load(t, ids)
+		for _, id := range ids {
+			c := t.convs.At(id)
+			c.marks &^= touched
+			if t.mayIssue(c) {
+				t.issue(c, 0, out)
+			}
+			t.setTimer(id, c)
 		}
-		t.setTimer(now, id)
 	}
 	t.touched = t.touched[:0]
 }
 
 // close issues the last version and forgets the conversation.
-func (t *Table) close(now eventtime.Tick, id uint32, reason flowv1.CloseReason, emit func(*flowv1.Biflow)) {
+func (t *Table) close(id uint32, reason flowv1.CloseReason, out outlet) {
 	c := t.convs.At(id)
 	if c.ended != 0 {
-		reason = c.ended
+		reason = c.closeReason()
 	}
-	t.issue(now, c, reason, emit)
-	t.unlink(id)
-	*c = conv{reporters: c.reporters[:0]}
+	t.issue(c, reason, out)
+	t.unlink(id, c)
+	for i := range c.half {
+		if c.half[i].segments > 0 {
+			t.sets.points.drop(c.half[i].point)
+		}
+	}
+	t.sets.drop(c.reporters)
+	if c.has(wide) {
+		t.pairs.Give(c.half[0].pair())
+	}
+	t.dropMore(c)
+	c.marks = 0
 	t.convs.Give(id)
 	t.open--
 	t.stats.Closed++
 }
 
 // unlink takes a conversation out of its key's chain.
-func (t *Table) unlink(id uint32) {
-	c := t.convs.At(id)
-	head := t.index[c.key]
-	if head == id {
-		if c.older == none {
-			delete(t.index, c.key)
-		} else {
-			t.index[c.key] = c.older
+func (t *Table) unlink(id uint32, c *conv) {
+	older, ok := t.older(c)
+	if !c.has(behind) {
+		hash := t.hash(c)
+		if !t.index.Delete(hash, id) {
+			panic("BUG: a conversation that closes is not in the index")
+		}
+		if ok {
+			t.convs.At(older).marks &^= behind
+			t.index.Insert(hash, older)
 		}
 		return
 	}
-	for at := t.convs.At(head); at.older != none; at = t.convs.At(at.older) {
-		if at.older == id {
-			at.older = c.older
+	at, there := t.newest(c)
+	for there {
+		n := t.convs.At(at)
+		if at, there = t.older(n); there && at == id {
+			t.setOlder(n, older, ok)
 			return
 		}
 	}
 	panic("BUG: a conversation is not in its key's chain")
-}
-
-// evict keeps the table within its bound: those soonest to be closed go first.
-func (t *Table) evict(now eventtime.Tick, emit func(*flowv1.Biflow)) {
-	for t.open > t.cfg.MaxConversations {
-		due := t.timers.Next()
-		id, ok := t.timers.Pop(eventtime.Never - 1)
-		if !ok {
-			return
-		}
-		if c := t.convs.At(id); c.live && c.wakeAt == due {
-			t.close(now, id, flowv1.CloseReason_CLOSE_REASON_EVICTED, emit)
-			t.stats.Evicted++
-		}
-	}
 }
