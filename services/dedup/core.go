@@ -5,18 +5,18 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
-
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
 // core runs a merge.Window as a stage: batches in, batches out. Whatever order
 // the batches of a tick come in, the window sees the records in their own, and
-// what it says is numbered in its own.
+// what it says is numbered in its own. Most flows pass through as they lie on the
+// wire: they are neither decoded nor encoded.
 type core struct {
 	window    *merge.Window
 	partition int
-	flows     flow.Decoder[flowv1.Flow, *flowv1.Flow]
-	out       []*flowv1.Flow
+	flows     flow.Briefs
+	out       []flow.Spliced
+	orders    flow.Orders
 }
 
 func newCore(cfg Config, partition int) stage.Core {
@@ -28,24 +28,24 @@ func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
 	for _, b := range in {
 		c.flows.Add(b.Value)
 	}
-	flow.SortRaw(c.flows.Records)
-	c.window.Tick(tick, c.flows.Records, c.keep)
+	c.flows.Sort()
+	c.window.TickWire(tick, c.flows.Records, c.keep)
 	c.send(out)
 }
 
 func (c *core) End(tick eventtime.Tick, out *stage.Output) {
-	c.window.End(tick, c.keep)
+	c.window.EndWire(tick, c.keep)
 	c.send(out)
 }
 
-func (c *core) keep(f *flowv1.Flow) { c.out = append(c.out, f) }
+func (c *core) keep(f *flow.Spliced) { c.out = append(c.out, *f) }
 
 // send writes what the window said to the partition it came from.
 func (c *core) send(out *stage.Output) {
-	flow.SortDeduped(c.out)
-	for _, f := range c.out {
-		out.Append(0, c.partition, f)
+	for _, place := range c.orders.Spliced(c.out) {
+		out.Append(0, c.partition, &c.out[place.At])
 	}
+	clear(c.out) // the batches must not be held on to
 	c.out = c.out[:0]
 }
 

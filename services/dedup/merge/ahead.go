@@ -10,21 +10,38 @@ const lookahead = 64
 
 // ahead is what is known of the next reports before they are applied.
 type ahead struct {
-	keys   [lookahead]flow.Key
-	hashes [lookahead]uint64
+	reports [lookahead]arrival
+	hashes  [lookahead]uint64
+	// briefs are those of reports that came as structs.
+	briefs [lookahead]flow.Brief
 	// seen keeps the compiler from dropping the loads.
 	seen uint8
 }
 
-// lookAhead reads the keys of the next reports and touches where their state
-// lies: loads of many reports overlap, where one after the other each would
-// wait for memory. It returns how many reports it has looked at.
-func (w *Window) lookAhead(reports []*flowv1.Flow) int {
+// structs reads the next reports.
+func (a *ahead) structs(flows []*flowv1.Flow) []arrival {
+	for i, f := range flows {
+		b := &a.briefs[i]
+		b.Of(f)
+		a.reports[i] = arrival{b, f}
+	}
+	return a.reports[:len(flows)]
+}
+
+// wires takes the next reports, which have been read.
+func (a *ahead) wires(briefs []*flow.Brief) []arrival {
+	for i, b := range briefs {
+		a.reports[i] = arrival{b, nil}
+	}
+	return a.reports[:len(briefs)]
+}
+
+// apply adds the next reports. First it touches where their state lies: loads of
+// many reports overlap, where one after the other each would wait for memory.
+func (w *Window) apply(reports []arrival) {
 	a := &w.ahead
-	reports = reports[:min(len(reports), lookahead)]
-	for i, f := range reports {
-		a.keys[i] = flow.KeyOf(f)
-		a.hashes[i] = a.keys[i].Hash()
+	for i := range reports {
+		a.hashes[i] = reports[i].Key.Hash()
 	}
 	var hints [lookahead]uint32
 	n := 0
@@ -38,5 +55,7 @@ func (w *Window) lookAhead(reports []*flowv1.Flow) int {
 	for _, id := range hints[:n] {
 		a.seen |= w.entries.At(id).proto
 	}
-	return len(reports)
+	for i := range reports {
+		w.add(&reports[i], a.hashes[i])
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 // load makes ticks of reports as exporters send them: of new flows mostly, by
@@ -58,6 +59,32 @@ func (l *load) next() (eventtime.Tick, []*flowv1.Flow) {
 
 func none(*flowv1.Flow) {}
 
+// wires is a load as it lies on the wire.
+type wires struct {
+	*load
+	batch []byte
+	read  flow.Briefs
+}
+
+// next is the next tick of reports, read.
+func (l *wires) next() (eventtime.Tick, []*flow.Brief) {
+	tick, flows := l.load.next()
+	l.batch = l.batch[:0]
+	for _, f := range flows {
+		l.batch = flow.AppendDelimited(l.batch, f)
+	}
+	return tick, l.again()
+}
+
+// again reads the tick.
+func (l *wires) again() []*flow.Brief {
+	l.read.Reset()
+	l.read.Add(l.batch)
+	return l.read.Records
+}
+
+func noWire(*flow.Spliced) {}
+
 // BenchmarkTick is the cost of one report of a new flow: held, decided, and
 // remembered, with a million others.
 func BenchmarkTick(b *testing.B) {
@@ -97,6 +124,35 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
+// BenchmarkTickWire is BenchmarkTick from wire forms to wire forms: reading, what
+// the window does, and writing.
+func BenchmarkTickWire(b *testing.B) {
+	for _, exporters := range []int{1, 3} {
+		b.Run(fmt.Sprint("exporters=", exporters), func(b *testing.B) {
+			cfg := Default()
+			cfg.LateHorizon = 2 * time.Minute
+			const perTick = 5000
+			w, l := New(cfg), wires{load: newLoad(perTick, exporters)}
+			var out []byte
+			emit := func(s *flow.Spliced) { out = flow.AppendDelimited(out, s) }
+			for range 400 {
+				tick, briefs := l.next()
+				w.TickWire(tick, briefs, noWire)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for n := 0; n < b.N; n += perTick {
+				b.StopTimer()
+				tick, _ := l.next()
+				out = out[:0]
+				b.StartTimer()
+				w.TickWire(tick, l.again(), emit)
+			}
+			b.ReportMetric(float64(w.Stats().Flows), "flows")
+		})
+	}
+}
+
 // heap is the memory in use.
 func heap() uint64 {
 	runtime.GC()
@@ -117,28 +173,38 @@ func TestMemory(t *testing.T) {
 		name         string
 		hold         time.Duration
 		ipv6         bool
+		wire         bool
 		bytesPerFlow float64
 	}{
-		{"tombstone", 500 * time.Millisecond, false, 64},
-		{"tombstone of IPv6", 500 * time.Millisecond, true, 96},
-		{"flow with a waiting report", 5 * time.Minute, false, 272},
+		{"tombstone", 500 * time.Millisecond, false, false, 64},
+		{"tombstone of IPv6", 500 * time.Millisecond, true, false, 96},
+		{"flow with a waiting report", 5 * time.Minute, false, false, 272},
+		{"flow with a waiting report as it came", 5 * time.Minute, false, true, 300},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := Default()
 			cfg.Hold = c.hold
-			l := newLoad(5000, 1)
+			l := wires{load: newLoad(5000, 1)}
 			l.ipv6 = c.ipv6
+			l.next()
+			l.number = 0
 			before := heap()
 			w := New(cfg)
 			for range flows / l.perTick {
-				tick, in := l.next()
-				w.Tick(tick, in, none)
+				if c.wire {
+					tick, in := l.next()
+					w.TickWire(tick, in, noWire)
+				} else {
+					tick, in := l.load.next()
+					w.Tick(tick, in, none)
+				}
 			}
 			if c.hold < time.Second { // what the last ticks lent out is no state
 				w.Tick(l.tick+10, nil, none)
 				w.Tick(l.tick+11, nil, none)
 			}
 			w.out = outputs{}
+			w.ahead = ahead{}
 			got := float64(heap()-before) / flows
 			s := w.Stats()
 			t.Logf("%.1f bytes per %s (%d flows, %d waiting)", got, c.name, s.Flows, s.Waiting)
@@ -164,6 +230,17 @@ func TestTickDoesNotAllocateInSteadyState(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(300, step); n > 3 {
 			t.Errorf("%d exporters: %.1f allocations per tick of 300 reports, want none", exporters, n)
+		}
+		wire, from := New(cfg), wires{load: newLoad(300, exporters)}
+		step = func() {
+			tick, in := from.next()
+			wire.TickWire(tick, in, noWire)
+		}
+		for range 1000 {
+			step()
+		}
+		if n := testing.AllocsPerRun(300, step); n > 3 {
+			t.Errorf("%d exporters, from wire forms: %.1f allocations per tick of 300 reports, want none", exporters, n)
 		}
 	}
 }

@@ -1,54 +1,103 @@
 package merge
 
-import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+import "github.com/flowledger/flowledger/services/internal/slab"
 
-// cells stores encoded flows in pieces of a few sizes, reused through free
-// lists: a waiting report costs its wire size, not that of the struct.
+// cells keep wire forms of flows in pieces of a few sizes, which are used again:
+// a waiting report costs little more than its bytes, and the collector sees no
+// pointers.
 type cells struct {
-	free [len(cellSizes)][][]byte
+	c96  slab.Slab[[96]byte]
+	c128 slab.Slab[[128]byte]
+	c160 slab.Slab[[160]byte]
+	c224 slab.Slab[[224]byte]
+	c384 slab.Slab[[384]byte]
+	// large ones have a slice of their own.
+	large slab.Slab[[]byte]
 }
 
-// cellSizes are the capacities of cells. Larger flows get a slice of their own.
-var cellSizes = [...]int{128, 192, 320, 1024}
+// cell is where a flow lies: number and size class, and the number of bytes.
+type cell struct{ at, size uint32 }
 
-// cellsPerPage is how many cells are allocated at once.
-const cellsPerPage = 512
+// Size classes, the lower bits of cell.at.
+const (
+	in96 = iota
+	in128
+	in160
+	in224
+	in384
+	inLarge
+	classBits = 3
+)
 
-// put encodes a flow into a cell of its size.
-func (c *cells) put(f *flowv1.Flow) []byte {
-	size := f.SizeVT()
-	b := c.take(size)
-	if _, err := f.MarshalToSizedBufferVT(b); err != nil {
-		panic("BUG: cannot marshal into a buffer of its own size: " + err.Error())
-	}
-	return b
+// put copies bytes into a cell.
+func (c *cells) put(b []byte) cell {
+	at := cell{size: uint32(len(b))}
+	to := c.take(&at)
+	copy(to, b)
+	return at
 }
 
-func (c *cells) take(size int) []byte {
-	for class, limit := range cellSizes {
-		if size > limit {
-			continue
-		}
-		free := c.free[class]
-		if len(free) == 0 {
-			page := make([]byte, limit*cellsPerPage)
-			for i := range cellsPerPage {
-				free = append(free, page[i*limit:i*limit:(i+1)*limit])
-			}
-		}
-		cell := free[len(free)-1]
-		c.free[class] = free[:len(free)-1]
-		return cell[:size]
+// take finds room for at.size bytes, to be filled.
+func (c *cells) take(at *cell) []byte {
+	var n uint32
+	switch size := at.size; {
+	case size <= 96:
+		n, _ = c.c96.Take()
+		at.at = n<<classBits | in96
+	case size <= 128:
+		n, _ = c.c128.Take()
+		at.at = n<<classBits | in128
+	case size <= 160:
+		n, _ = c.c160.Take()
+		at.at = n<<classBits | in160
+	case size <= 224:
+		n, _ = c.c224.Take()
+		at.at = n<<classBits | in224
+	case size <= 384:
+		n, _ = c.c384.Take()
+		at.at = n<<classBits | in384
+	default:
+		n, b := c.large.Take()
+		*b = make([]byte, size)
+		at.at = n<<classBits | inLarge
 	}
-	return make([]byte, size)
+	return c.get(*at)
+}
+
+// get is what lies in a cell.
+func (c *cells) get(at cell) []byte {
+	n := at.at >> classBits
+	switch at.at & (1<<classBits - 1) {
+	case in96:
+		return c.c96.At(n)[:at.size:at.size]
+	case in128:
+		return c.c128.At(n)[:at.size:at.size]
+	case in160:
+		return c.c160.At(n)[:at.size:at.size]
+	case in224:
+		return c.c224.At(n)[:at.size:at.size]
+	case in384:
+		return c.c384.At(n)[:at.size:at.size]
+	}
+	return *c.large.At(n)
 }
 
 // drop gives a cell back. Nothing may alias it any more.
-func (c *cells) drop(cell []byte) {
-	for class, limit := range cellSizes {
-		if cap(cell) == limit {
-			c.free[class] = append(c.free[class], cell[:0])
-			return
-		}
+func (c *cells) drop(at cell) {
+	n := at.at >> classBits
+	switch at.at & (1<<classBits - 1) {
+	case in96:
+		c.c96.Give(n)
+	case in128:
+		c.c128.Give(n)
+	case in160:
+		c.c160.Give(n)
+	case in224:
+		c.c224.Give(n)
+	case in384:
+		c.c384.Give(n)
+	default:
+		*c.large.At(n) = nil
+		c.large.Give(n)
 	}
 }

@@ -3,8 +3,10 @@ package merge
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 // claim is what one observation point brought to a decision.
@@ -20,13 +22,13 @@ type claim struct {
 
 // decide ends the hold of a flow: choose the authority, emit its reports with
 // the others as reporters.
-func (w *Window) decide(e *entry, id uint32, emit func(*flowv1.Flow)) {
+func (w *Window) decide(e *entry, id uint32) {
 	queue := w.queue(e)
 	claims := w.claims(e, queue)
 	was := w.standings.all[e.standing]
 	winner, reason := w.choose(was, claims)
 	if winner == noPoint {
-		w.setAside(e, queue, emit)
+		w.setAside(e, queue)
 	} else {
 		is := was
 		if winner != was.authority {
@@ -37,11 +39,11 @@ func (w *Window) decide(e *entry, id uint32, emit func(*flowv1.Flow)) {
 		}
 		for _, h := range queue {
 			if h.point == winner {
-				is.timeouts = max(is.timeouts, h.active+h.inactive)
+				is.timeouts = max(is.timeouts, h.timeouts)
 			}
 		}
 		e.standing = w.standings.id(is)
-		w.emitHeld(e, is, queue, emit)
+		w.emitHeld(e, is, queue)
 	}
 	w.empty(e, id)
 }
@@ -55,9 +57,9 @@ func (w *Window) failOver(e *entry) {
 }
 
 // setAside emits what nobody designated to count: no volume, one reporter each.
-func (w *Window) setAside(e *entry, queue []*held, emit func(*flowv1.Flow)) {
+func (w *Window) setAside(e *entry, queue []*held) {
 	for _, h := range queue {
-		w.late(e, h.point, w.unpack(e, h), emit)
+		w.late(e, h.point, w.unpack(e, h))
 	}
 	w.cover(e, 0)
 }
@@ -190,38 +192,68 @@ func (c *claim) better(than *claim) bool {
 
 // emitHeld emits one flow per report of the authority, each other report as a
 // reporter of the one it overlaps most.
-func (w *Window) emitHeld(e *entry, is standing, queue []*held, emit func(*flowv1.Flow)) {
+func (w *Window) emitHeld(e *entry, is standing, queue []*held) {
 	segments := w.out.segments[:0]
 	for _, h := range queue {
 		if h.point == is.authority {
-			segments = append(segments, segment{w.unpack(e, h), h.start, h.end})
+			segments = append(segments, w.segment(e, h))
 		}
 	}
 	w.out.segments = segments
-	for _, h := range queue {
-		if h.point != is.authority {
-			best := closest(segments, h.start, h.end)
-			segments[best].flow.Reporters = append(segments[best].flow.Reporters, w.out.reporter(w.unpack(e, h)))
-			w.reach(e, h.end)
-			w.stats.Merged++
-		}
+	if len(segments) < len(queue) {
+		w.attach(e, is.authority, segments, queue)
 	}
-	for _, s := range segments {
-		w.count(e, s.flow, is.reason, emit)
+	for i := range segments {
+		w.count(e, &segments[i], is.reason)
 	}
 }
 
-// segment is a report of the authority on its way out.
-type segment struct {
-	flow       *flowv1.Flow
-	start, end uint64
+// segment lends a held report to be passed on.
+func (w *Window) segment(e *entry, h *held) segment {
+	s := segment{flow.Spliced{TimeFlowStartNs: h.start, TimeReceivedNs: h.received, RecordID: h.recordID}, h.end}
+	if w.out.flows != nil {
+		s.Flow = w.unpack(e, h)
+	} else {
+		s.Wire, s.Tail, s.Late = w.cells.get(h.body), h.tail, h.late
+	}
+	return s
+}
+
+// attach gives the reports that do not count to the segments as reporters.
+func (w *Window) attach(e *entry, authority uint32, segments []segment, queue []*held) {
+	nearest := w.out.nearest[:0]
+	for _, h := range queue {
+		at := -1
+		if h.point != authority {
+			at = closest(segments, h.start, h.end)
+			w.reach(e, h.end)
+			w.stats.Merged++
+		}
+		nearest = append(nearest, int32(at))
+	}
+	w.out.nearest = nearest
+	for i := range segments {
+		s := &segments[i]
+		start := len(w.out.wire)
+		for j, h := range queue {
+			switch {
+			case nearest[j] != int32(i):
+			case s.Flow != nil:
+				s.Flow.Reporters = append(s.Flow.Reporters, w.out.reporter(w.unpack(e, h)))
+			default:
+				w.out.wire = flow.AppendReporter(w.out.wire, w.cells.get(h.body))
+			}
+		}
+		s.Reporters = w.out.wire[start:len(w.out.wire):len(w.out.wire)]
+	}
 }
 
 // closest is the segment that overlaps [start, end] most, or lies nearest.
 func closest(segments []segment, start, end uint64) int {
 	best, bestOverlap := 0, int64(-1<<63)
-	for i, s := range segments {
-		overlap := int64(min(s.end, end)) - int64(max(s.start, start))
+	for i := range segments {
+		s := &segments[i]
+		overlap := int64(min(s.end, end)) - int64(max(s.TimeFlowStartNs, start))
 		if overlap > bestOverlap {
 			best, bestOverlap = i, overlap
 		}
@@ -231,15 +263,33 @@ func closest(segments []segment, start, end uint64) int {
 
 // count emits a report of the authority with its volume, less what former
 // authorities have already counted of its time.
-func (w *Window) count(e *entry, f *flowv1.Flow, reason flowv1.Authority, emit func(*flowv1.Flow)) {
-	f.Authority = reason
-	if floor := w.past(e).floor; f.TimeFlowStartNs < floor {
+func (w *Window) count(e *entry, s *segment, reason flowv1.Authority) {
+	if floor := w.past(e).floor; s.TimeFlowStartNs < floor {
+		f := w.changeable(s)
 		f.Bytes = uncovered(f.Bytes, f.TimeFlowStartNs, f.TimeFlowEndNs, floor)
 		f.Packets = uncovered(f.Packets, f.TimeFlowStartNs, f.TimeFlowEndNs, floor)
 	}
-	w.cover(e, f.TimeFlowEndNs)
+	if s.Flow != nil {
+		s.Flow.Authority = reason
+	}
+	s.Authority = reason
+	w.cover(e, s.end)
 	w.stats.Counted++
-	emit(f)
+	w.out.emit(&s.Spliced)
+}
+
+// changeable is a flow of which other fields must change than can be added.
+func (w *Window) changeable(s *segment) *flowv1.Flow {
+	if s.Flow == nil {
+		start := len(w.out.wire)
+		w.out.wire = slices.Grow(w.out.wire, s.SizeVT())[:start+s.SizeVT()]
+		wire := w.out.wire[start:len(w.out.wire):len(w.out.wire)]
+		if _, err := s.MarshalToSizedBufferVT(wire); err != nil {
+			panic("BUG: cannot marshal into a buffer of its own size: " + err.Error())
+		}
+		s.Flow = w.decode(wire)
+	}
+	return s.Flow
 }
 
 // uncovered is the share of a count that falls after floor, if the packets lie
@@ -255,7 +305,7 @@ func uncovered(count, start, end, floor uint64) uint64 {
 
 // late emits a report that is not counted, under the observation point that is:
 // no volume, one reporter.
-func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow, emit func(*flowv1.Flow)) {
+func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow) {
 	o := w.out.flow()
 	at := &w.points.all[authority]
 	o.Type, o.Realm, o.Proto = f.Type, f.Realm, f.Proto
@@ -268,5 +318,5 @@ func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow, emit func(*flo
 	o.Authority, o.Late = w.standings.all[e.standing].reason, true
 	o.Reporters = append(o.Reporters, w.out.reporter(f))
 	w.stats.Late++
-	emit(o)
+	w.out.emitFlow(o)
 }

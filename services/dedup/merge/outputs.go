@@ -2,28 +2,71 @@ package merge
 
 import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 // outputs lends out the messages of one call and takes them back at the next,
 // so that steady state allocates nothing.
 type outputs struct {
-	flows     []*flowv1.Flow
+	emitter
+	lent      []*flowv1.Flow
 	nflows    int
 	reporters []*flowv1.Reporter
 	nreport   int
-	claims    []claim
-	segments  []segment
-	queue     []*held
+	// wire is what was written in this call.
+	wire     []byte
+	claims   []claim
+	segments []segment
+	nearest  []int32
+	queue    []*held
 }
 
-func (o *outputs) reset() { o.nflows, o.nreport = 0, 0 }
+// emitter is where outputs go, the one way or the other.
+type emitter struct {
+	flows func(*flowv1.Flow)
+	wires func(*flow.Spliced)
+}
+
+// segment is a report of the authority on its way out. As a struct it is
+// Spliced.Flow.
+type segment struct {
+	flow.Spliced
+	end uint64
+}
+
+func (o *outputs) reset(to emitter) {
+	o.emitter, o.nflows, o.nreport, o.wire = to, 0, 0, o.wire[:0]
+}
+
+// emit lets a flow go.
+func (o *outputs) emit(s *flow.Spliced) {
+	if o.flows != nil {
+		o.flows(s.Flow)
+	} else {
+		o.wires(s)
+	}
+}
+
+// emitFlow lets a flow go that is a struct.
+func (o *outputs) emitFlow(f *flowv1.Flow) {
+	o.segments = append(o.segments[:0], segment{Spliced: flow.Spliced{Flow: f,
+		TimeFlowStartNs: f.TimeFlowStartNs, TimeReceivedNs: f.TimeReceivedNs, RecordID: f.RecordId, Late: f.Late}})
+	o.emit(&o.segments[0].Spliced)
+}
+
+// arrived is a report that goes out as it comes in.
+func (o *outputs) arrived(r *arrival) *segment {
+	o.segments = append(o.segments[:0], segment{flow.Spliced{Wire: r.Wire, Tail: r.Tail, Flow: r.flow,
+		TimeFlowStartNs: r.TimeFlowStartNs, TimeReceivedNs: r.TimeReceivedNs, RecordID: r.RecordID, Late: r.Late}, r.TimeFlowEndNs})
+	return &o.segments[0]
+}
 
 // flow lends an empty flow; its reporters slice keeps its capacity.
 func (o *outputs) flow() *flowv1.Flow {
-	if o.nflows == len(o.flows) {
-		o.flows = append(o.flows, new(flowv1.Flow))
+	if o.nflows == len(o.lent) {
+		o.lent = append(o.lent, new(flowv1.Flow))
 	}
-	f := o.flows[o.nflows]
+	f := o.lent[o.nflows]
 	o.nflows++
 	reporters := f.Reporters[:0]
 	f.Reset()

@@ -14,13 +14,6 @@ type point struct {
 	egress  bool
 }
 
-func pointOf(f *flowv1.Flow) point {
-	return point{
-		sampler: flow.AddrFrom(f.SamplerAddress),
-		egress:  f.Direction == flowv1.Direction_DIRECTION_EGRESS,
-	}
-}
-
 // direction is the point's direction as it goes on the wire.
 func (p point) direction() flowv1.Direction {
 	if p.egress {
@@ -35,17 +28,22 @@ func (p point) direction() flowv1.Direction {
 type points struct {
 	byValue map[point]uint32
 	all     []point
+	recent  uint32
 }
 
 func (p *points) id(v point) uint32 {
+	if int(p.recent) < len(p.all) && p.all[p.recent] == v {
+		return p.recent // reports of a datagram come together
+	}
 	if id, ok := p.byValue[v]; ok {
+		p.recent = id
 		return id
 	}
 	if p.byValue == nil {
 		p.byValue = make(map[point]uint32)
 	}
 	id := uint32(len(p.all))
-	p.byValue[v] = id
+	p.byValue[v], p.recent = id, id
 	p.all = append(p.all, v)
 	return id
 }

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -61,6 +62,10 @@ func (w *Window) appendEntry(s *snap.Writer, e *entry) {
 
 // appendHeld appends a report as protobuf, with its length.
 func (w *Window) appendHeld(b []byte, e *entry, h *held) []byte {
+	if _, ok := h.packed(); !ok {
+		wire := w.cells.get(h.body)
+		return append(binary.AppendUvarint(b, uint64(len(wire))), wire...)
+	}
 	b = flow.AppendDelimited(b, w.unpack(e, h))
 	w.out.giveBack()
 	return b
@@ -80,8 +85,9 @@ func (w *Window) Restore(b []byte) error {
 	}
 	n := r.Len()
 	w.index.Reserve(n)
+	var read flow.Briefs
 	for range n {
-		if !w.restoreEntry(r) {
+		if !w.restoreEntry(r, &read) {
 			return fmt.Errorf("cannot restore dedup's state: %w", snap.ErrCorrupt)
 		}
 	}
@@ -92,7 +98,7 @@ func (w *Window) Restore(b []byte) error {
 }
 
 // restoreEntry reads one entry; it tells whether it makes sense.
-func (w *Window) restoreEntry(r *snap.Reader) bool {
+func (w *Window) restoreEntry(r *snap.Reader, read *flow.Briefs) bool {
 	var k flow.Key
 	r.Fixed(k.Src.Addr[:])
 	r.Fixed(k.Dst.Addr[:])
@@ -116,7 +122,7 @@ func (w *Window) restoreEntry(r *snap.Reader) bool {
 	e.standing, e.coverEnd, e.last = w.standings.id(is), coverEnd, uint32(last)
 	w.setPast(e, before)
 	for range reports {
-		if !w.restoreHeld(r, e, id, due) {
+		if !w.restoreHeld(r, read, e, id, due) {
 			return false
 		}
 	}
@@ -133,13 +139,15 @@ func (w *Window) knows(authority uint32) bool {
 }
 
 // restoreHeld reads one report that waits.
-func (w *Window) restoreHeld(r *snap.Reader, e *entry, id uint32, due eventtime.Tick) bool {
+func (w *Window) restoreHeld(r *snap.Reader, read *flow.Briefs, e *entry, id uint32, due eventtime.Tick) bool {
 	p, encoded := uint32(r.Uint()), r.Bytes()
-	f := w.out.flow()
-	defer w.out.giveBack()
-	if r.Err() != nil || int(p) >= len(w.points.all) || f.UnmarshalVTUnsafe(encoded) != nil {
+	if r.Err() != nil || int(p) >= len(w.points.all) {
 		return false
 	}
-	w.hold(e, id, p, f, due)
+	read.Reset()
+	if !read.AddOne(encoded) {
+		return false
+	}
+	w.hold(e, id, p, &arrival{Brief: read.Records[0]}, due)
 	return true
 }

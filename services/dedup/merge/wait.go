@@ -1,9 +1,6 @@
 package merge
 
-import (
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
-	"github.com/flowledger/flowledger/services/internal/eventtime"
-)
+import "github.com/flowledger/flowledger/services/internal/eventtime"
 
 // wait is what an entry has while reports wait: their list, oldest first, and
 // the tick at which they are decided. Numbers are one higher, 0 is none.
@@ -26,9 +23,9 @@ type past struct {
 
 // hold keeps a report until the decision of its flow: due if it is the first to
 // wait, else that of the first. What came first may need more patience.
-func (w *Window) hold(e *entry, id, p uint32, f *flowv1.Flow, due eventtime.Tick) {
+func (w *Window) hold(e *entry, id, p uint32, r *arrival, due eventtime.Tick) {
 	n, h := w.held.Take()
-	w.pack(h, f)
+	w.keep(h, r)
 	h.point, h.next = p, 0
 	w.stats.Waiting++
 	if e.has(waiting) {

@@ -54,7 +54,8 @@ type Window struct {
 	pasts     slab.Slab[past]
 	waits     slab.Slab[wait]
 	held      slab.Slab[held]
-	rares     rares
+	packed    slab.Slab[packed]
+	cells     cells
 	// dropped reports may still be aliased by what was emitted.
 	dropped []uint32
 	holds   eventtime.Queue[uint32]
@@ -87,66 +88,101 @@ func (w *Window) NextTimer() eventtime.Tick {
 // it. What it emits stays valid until the next call; reports that are passed on
 // are emitted themselves, so they must stay valid as long.
 func (w *Window) Tick(now eventtime.Tick, reports []*flowv1.Flow, emit func(*flowv1.Flow)) {
-	w.begin()
+	w.begin(emitter{flows: emit})
 	w.now = now
 	for len(reports) > 0 {
-		n := w.lookAhead(reports)
-		for i, f := range reports[:n] {
-			w.add(f, &w.ahead.keys[i], w.ahead.hashes[i], emit)
-		}
+		n := min(len(reports), lookahead)
+		w.apply(w.ahead.structs(reports[:n]))
 		reports = reports[n:]
 	}
+	w.fire(now)
+}
+
+// TickWire is Tick with reports as they lie on the wire. What it emits is valid
+// during the call of emit only, but the bytes it is made of until the next call. A
+// window is fed the one way or the other.
+func (w *Window) TickWire(now eventtime.Tick, reports []*flow.Brief, emit func(*flow.Spliced)) {
+	w.begin(emitter{wires: emit})
+	w.now = now
+	for len(reports) > 0 {
+		n := min(len(reports), lookahead)
+		w.apply(w.ahead.wires(reports[:n]))
+		reports = reports[n:]
+	}
+	w.fire(now)
+}
+
+// End decides everything that waits: the timeline is over.
+func (w *Window) End(_ eventtime.Tick, emit func(*flowv1.Flow)) {
+	w.begin(emitter{flows: emit})
+	w.decideAll()
+}
+
+// EndWire is End of a window that is fed by TickWire.
+func (w *Window) EndWire(_ eventtime.Tick, emit func(*flow.Spliced)) {
+	w.begin(emitter{wires: emit})
+	w.decideAll()
+}
+
+func (w *Window) decideAll() {
+	for id := range w.entries.Len() {
+		if e := w.entries.At(id); e.has(waiting) {
+			w.decide(e, id)
+		}
+	}
+}
+
+// begin takes back what the last call emitted.
+func (w *Window) begin(to emitter) {
+	w.out.reset(to)
+	w.release()
+}
+
+// fire does what is due at a tick.
+func (w *Window) fire(now eventtime.Tick) {
 	for {
 		id, ok := w.holds.Pop(now)
 		if !ok {
 			break
 		}
 		if e := w.entries.At(id); e.has(waiting) && w.waits.At(e.link).due <= now {
-			w.decide(e, id, emit)
+			w.decide(e, id)
 		}
 	}
 	w.forgetOld(now)
 }
 
-// End decides everything that waits: the timeline is over.
-func (w *Window) End(_ eventtime.Tick, emit func(*flowv1.Flow)) {
-	w.begin()
-	for id := range w.entries.Len() {
-		if e := w.entries.At(id); e.has(waiting) {
-			w.decide(e, id, emit)
-		}
-	}
-}
-
-// begin takes back what the last call emitted.
-func (w *Window) begin() {
-	w.out.reset()
-	w.release()
-}
-
-func (w *Window) add(f *flowv1.Flow, k *flow.Key, hash uint64, emit func(*flowv1.Flow)) {
+func (w *Window) add(r *arrival, hash uint64) {
 	w.stats.Reports++
-	e, id := w.entry(k, hash)
+	e, id := w.entry(&r.Key, hash)
 	e.last = uint32(w.now)
-	p := w.points.id(pointOf(f))
+	p := w.points.id(point{r.Sampler, r.Egress})
 	is := w.standings.all[e.standing]
 	switch {
 	case is.authority == noPoint:
-		w.hold(e, id, p, f, w.now.After(w.cfg.Hold))
+		w.hold(e, id, p, r, w.now.After(w.cfg.Hold))
 	case p == is.authority && e.has(waiting):
 		// The authority is alive: those who waited for it are its reporters.
-		w.hold(e, id, p, f, w.now)
-		w.decide(e, id, emit)
+		w.hold(e, id, p, r, w.now)
+		w.decide(e, id)
 	case p == is.authority:
-		w.count(e, f, is.reason, emit)
-	case f.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
-		w.reach(e, f.TimeFlowEndNs)
-		w.late(e, is.authority, f, emit)
-	case f.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && w.past(e).reach <= e.coverEnd:
-		w.hold(e, id, p, f, w.now.After(w.cfg.Hold))
+		w.count(e, w.out.arrived(r), is.reason)
+	case r.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
+		w.reach(e, r.TimeFlowEndNs)
+		w.late(e, is.authority, w.full(r))
+	case r.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && w.past(e).reach <= e.coverEnd:
+		w.hold(e, id, p, r, w.now.After(w.cfg.Hold))
 	default:
-		w.hold(e, id, p, f, w.now.After(w.patience(is.timeouts)))
+		w.hold(e, id, p, r, w.now.After(w.patience(is.timeouts)))
 	}
+}
+
+// full is a report with all it says.
+func (w *Window) full(r *arrival) *flowv1.Flow {
+	if r.flow != nil {
+		return r.flow
+	}
+	return w.decode(r.Wire)
 }
 
 // patience is how long reports that share time with the authority's wait for

@@ -93,22 +93,28 @@ func (k *Key) Compare(o *Key) int {
 func KeyOf(f *flowv1.Flow) Key {
 	k := Key{Realm: f.Realm, Proto: uint8(f.Proto)}
 	k.Src.Addr, k.Dst.Addr = AddrFrom(f.SrcAddr), AddrFrom(f.DstAddr)
+	k.setPorts(f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode)
+	return k
+}
+
+// setPorts sets the ports of a key that has its protocol.
+func (k *Key) setPorts(src, dst, icmpType, icmpCode uint32) {
+	k.Src.Port, k.Dst.Port = 0, 0
 	switch {
 	case HasPorts(k.Proto):
-		k.Src.Port, k.Dst.Port = uint16(f.SrcPort), uint16(f.DstPort)
+		k.Src.Port, k.Dst.Port = uint16(src), uint16(dst)
 	case IsICMP(k.Proto):
-		asked, reply := ICMPRequest(k.Proto, uint8(f.IcmpType))
-		port := uint16(asked)<<8 | uint16(uint8(f.IcmpCode))
+		asked, reply := ICMPRequest(k.Proto, uint8(icmpType))
+		port := uint16(asked)<<8 | uint16(uint8(icmpCode))
 		switch {
-		case f.SrcPort != 0: // a reply that mirrors its request's type and code
-			k.Src.Port = uint16(f.SrcPort)
+		case src != 0: // a reply that mirrors its request's type and code
+			k.Src.Port = uint16(src)
 		case reply:
 			k.Src.Port = port
 		default:
 			k.Dst.Port = port
 		}
 	}
-	return k
 }
 
 // IsICMP tells ICMP and ICMPv6.

@@ -5,13 +5,13 @@ import (
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
-// common tells whether held has a place for all that a flow says.
+// common tells whether packed has a place for all that a flow says.
 func common(f *flowv1.Flow) bool {
 	return noRareNumber(f) && noRareBytes(f) && fits(f) &&
 		canonical(f.SrcAddr) && canonical(f.DstAddr) && canonical(f.SamplerAddress) && len(f.NextHop) <= 16
 }
 
-// noRareNumber: none of the numbers is set for which held has no place.
+// noRareNumber: none of the numbers is set for which packed has no place.
 func noRareNumber(f *flowv1.Flow) bool {
 	return f.SrcMac|f.DstMac|f.PairId == 0 &&
 		f.ForwardingStatus|f.SrcVlan|f.DstVlan|f.FragmentId|f.FragmentOffset|f.Ipv6FlowLabel|f.IpFlags|
@@ -19,7 +19,7 @@ func noRareNumber(f *flowv1.Flow) bool {
 			uint32(f.Authority) == 0 && !f.Late
 }
 
-// noRareBytes: none of the lists, texts and addresses is set for which held has
+// noRareBytes: none of the lists, texts and addresses is set for which packed has
 // no place, nor any field that this program does not know.
 func noRareBytes(f *flowv1.Flow) bool {
 	return len(f.MplsTtl)|len(f.MplsLabel)|len(f.MplsIp)|len(f.BgpNextHop)|len(f.BgpCommunities)|len(f.AsPath)|
@@ -28,7 +28,7 @@ func noRareBytes(f *flowv1.Flow) bool {
 		f.Vpc == nil && len(f.ProtoReflect().GetUnknown()) == 0
 }
 
-// fits: the numbers fit into held's narrower ones.
+// fits: the numbers fit into packed's narrower ones.
 func fits(f *flowv1.Flow) bool {
 	bits8 := f.Proto | f.SrcNet | f.DstNet | f.IpTos | f.IpTtl | f.IcmpType | f.IcmpCode | f.FlowEndReason |
 		uint32(f.Type) | uint32(f.Direction) | uint32(f.TimeQuality) | uint32(f.SamplingKind) | uint32(f.InitiatorHint)
@@ -42,36 +42,4 @@ func canonical(b []byte) bool {
 		return !(*flow.Addr)(b).Is4()
 	}
 	return len(b) == 4
-}
-
-// rares are the reports that say what few do, encoded, by number.
-type rares struct {
-	cells cells
-	all   [][]byte
-	free  []uint32
-}
-
-func (r *rares) put(f *flowv1.Flow) uint32 {
-	cell := r.cells.put(f)
-	if n := len(r.free); n > 0 {
-		number := r.free[n-1]
-		r.free = r.free[:n-1]
-		r.all[number] = cell
-		return number
-	}
-	r.all = append(r.all, cell)
-	return uint32(len(r.all) - 1)
-}
-
-// get decodes a report into an empty flow, which aliases it.
-func (r *rares) get(number uint32, f *flowv1.Flow) {
-	if err := f.UnmarshalVTUnsafe(r.all[number]); err != nil {
-		panic("BUG: cannot decode a flow that this window encoded: " + err.Error())
-	}
-}
-
-func (r *rares) drop(number uint32) {
-	r.cells.drop(r.all[number])
-	r.all[number] = nil
-	r.free = append(r.free, number)
 }

@@ -1,0 +1,248 @@
+package flow
+
+import (
+	"encoding/binary"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// Brief is what must be known of a flow to say what becomes of it, without the
+// rest being decoded: dedup passes most flows on as they lie on the wire, with
+// what it has to add put in between (Spliced).
+type Brief struct {
+	Key     Key
+	Sampler Addr
+	// Egress tells a point that meters what leaves.
+	Egress bool
+	Late   bool
+	// Tail is where in Wire the fields behind authority begin.
+	Tail                               uint32
+	InIf                               uint32
+	ActiveTimeoutMs, InactiveTimeoutMs uint32
+
+	Bytes, Packets, SamplingRate                             uint64
+	TimeReceivedNs, TimeFlowStartNs, TimeFlowEndNs, RecordID uint64
+	// Wire is the flow as it came. It aliases the batch.
+	Wire []byte
+}
+
+// Of reads a flow that is decoded; it has no Wire.
+func (b *Brief) Of(f *flowv1.Flow) {
+	b.Key = KeyOf(f)
+	b.Sampler, b.Egress, b.Late = AddrFrom(f.SamplerAddress), f.Direction == flowv1.Direction_DIRECTION_EGRESS, f.Late
+	b.InIf, b.ActiveTimeoutMs, b.InactiveTimeoutMs = f.InIf, f.ActiveTimeoutMs, f.InactiveTimeoutMs
+	b.Bytes, b.Packets, b.SamplingRate = f.Bytes, f.Packets, f.SamplingRate
+	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs, b.RecordID = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs, f.RecordId
+	b.Wire, b.Tail = nil, 0
+}
+
+// Field numbers of Flow that are spoken of here.
+const (
+	fieldReporters = 205
+	fieldAuthority = 206
+)
+
+// trait is what a reader of wire forms must know of a field.
+type trait uint8
+
+const (
+	// isVarint, isFixed and isBytes are how the field lies on the wire; with none
+	// of them the field is unknown.
+	isVarint trait = 1 << iota
+	isFixed
+	isBytes
+	// repeated fields may come more than once.
+	repeated
+	// nested fields have something in them that may be wrong.
+	nested
+	// reported fields are Reporter's too, under the same number.
+	reported
+)
+
+// traits are those of Flow's fields by number.
+var traits = [256]trait{
+	1: isVarint | reported, 3: isVarint | reported, 4: isVarint, 6: isBytes, 7: isBytes,
+	9: isVarint | reported, 10: isVarint | reported, 11: isBytes | reported, 12: isBytes | reported,
+	13: isVarint, 14: isVarint | reported, 15: isVarint | reported, 16: isVarint, 17: isVarint,
+	18: isVarint | reported, 19: isVarint | reported, 20: isVarint, 21: isVarint, 22: isVarint,
+	23: isVarint | reported, 24: isVarint, 25: isVarint, 26: isVarint | reported, 27: isVarint, 28: isVarint,
+	29: isVarint | reported, 30: isVarint, 31: isVarint, 32: isVarint, 33: isVarint, 34: isVarint,
+	35: isVarint, 36: isVarint, 37: isVarint, 38: isVarint,
+	70: isVarint | reported, 71: isVarint,
+	80: isBytes | nested, 81: isBytes | nested, 82: isBytes | repeated,
+	100: isBytes, 101: isBytes | nested, 102: isBytes | nested,
+	110: isVarint, 111: isVarint | reported, 112: isVarint | reported,
+	200: isVarint | reported, 201: isVarint, 202: isVarint, 203: isFixed, 204: isVarint,
+	fieldReporters: isBytes | repeated | nested, fieldAuthority: isVarint,
+	207: isBytes, 208: isBytes, 209: isVarint, 210: isVarint,
+	211: isBytes | reported, 212: isBytes | reported, 213: isBytes, 214: isBytes, 215: isBytes,
+	220: isBytes | nested, 230: isVarint, 231: isVarint, 232: isFixed | reported,
+	233: isVarint, 234: isVarint, 235: isVarint, 236: isVarint, 237: isBytes | reported,
+	238: isVarint, 239: isVarint, 240: isVarint, 241: isVarint, 242: isVarint, 243: isVarint,
+}
+
+// Places of the numbers that a Brief is made of; those of all other fields go
+// to the first.
+const (
+	_ = iota
+	atRate
+	atBytes
+	atPackets
+	atInIf
+	atProto
+	atSrcPort
+	atDstPort
+	atICMPType
+	atICMPCode
+	atReceived
+	atStart
+	atEnd
+	atDirection
+	atRealm
+	atActive
+	atInactive
+	atLate
+	atAuthority
+	places
+)
+
+var placeOf = [256]uint8{
+	3: atRate, 9: atBytes, 10: atPackets, 18: atInIf, 20: atProto, 21: atSrcPort, 22: atDstPort,
+	31: atICMPType, 32: atICMPCode, 110: atReceived, 111: atStart, 112: atEnd, 200: atDirection, 201: atRealm,
+	fieldAuthority: atAuthority, 233: atActive, 234: atInactive, 241: atLate,
+}
+
+// reading is how a flow could be read.
+type reading uint8
+
+const (
+	// plain flows are read.
+	plain reading = iota
+	// doubtful ones are read too, but have parts that only a decoder can judge.
+	doubtful
+	// unusual ones must be decoded and encoded anew: fields are out of order, or
+	// there more than once, or they are not what they should be.
+	unusual
+)
+
+// read reads a flow from its wire form.
+func (b *Brief) read(wire []byte) reading {
+	var (
+		v    [places]uint64
+		last uint
+		how  = plain
+		tail = 0
+		i    = 0
+	)
+	b.Key.Src.Addr, b.Key.Dst.Addr, b.Sampler, b.RecordID = Addr{}, Addr{}, Addr{}, 0
+	for i < len(wire) {
+		start, t := i, uint(wire[i])
+		i++
+		if t >= 0x80 && i < len(wire) {
+			t = t&0x7f | uint(wire[i])<<7 // longer ones are of no field that we know
+			i++
+		}
+		number := t >> 3
+		if number >= uint(len(traits)) || traits[number] == 0 {
+			if _, _, n := protowire.ConsumeField(wire[start:]); n < 0 {
+				return unusual
+			} else {
+				i = start + n
+			}
+			continue
+		}
+		is := traits[number]
+		if number <= last && (number < last || is&repeated == 0) {
+			return unusual
+		}
+		last = number
+		switch {
+		case t&7 == varint && is&isVarint != 0:
+			if i < len(wire) && wire[i] < 0x80 {
+				v[placeOf[number]] = uint64(wire[i])
+				i++
+				break
+			}
+			x, n := readVarint(wire[i:])
+			if n == 0 {
+				return unusual
+			}
+			v[placeOf[number]] = x
+			i += n
+		case t&7 == text && is&isBytes != 0:
+			size, n := readVarint(wire[i:])
+			if n == 0 || size > uint64(len(wire)-i-n) {
+				return unusual
+			}
+			i += n
+			switch end := i + int(size); number {
+			case 6:
+				b.Key.Src.Addr = AddrFrom(wire[i:end])
+				i = end
+			case 7:
+				b.Key.Dst.Addr = AddrFrom(wire[i:end])
+				i = end
+			case 11:
+				b.Sampler = AddrFrom(wire[i:end])
+				i = end
+			default:
+				i = end
+			}
+			if is&nested != 0 {
+				how = doubtful
+			}
+		case t&7 == fixed8 && is&isFixed != 0:
+			if len(wire)-i < 8 {
+				return unusual
+			}
+			if number == 232 {
+				b.RecordID = binary.LittleEndian.Uint64(wire[i:])
+			}
+			i += 8
+		default:
+			return unusual
+		}
+		if number < fieldAuthority {
+			tail = i
+		}
+	}
+	if v[atAuthority] != 0 {
+		return unusual
+	}
+	b.Wire, b.Tail = wire, uint32(tail)
+	b.Key.Realm, b.Key.Proto = uint32(v[atRealm]), uint8(v[atProto])
+	b.Key.setPorts(uint32(v[atSrcPort]), uint32(v[atDstPort]), uint32(v[atICMPType]), uint32(v[atICMPCode]))
+	b.Egress, b.Late = uint32(v[atDirection]) == uint32(flowv1.Direction_DIRECTION_EGRESS), v[atLate] != 0
+	b.InIf, b.ActiveTimeoutMs, b.InactiveTimeoutMs = uint32(v[atInIf]), uint32(v[atActive]), uint32(v[atInactive])
+	b.Bytes, b.Packets, b.SamplingRate = v[atBytes], v[atPackets], v[atRate]
+	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs = v[atReceived], v[atStart], v[atEnd]
+	return how
+}
+
+// readVarint reads a number as the generated code does, and how many bytes it
+// took; 0 is an error.
+func readVarint(b []byte) (v uint64, n int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	if len(b) >= 9 && b[8] < 0x80 {
+		x := binary.LittleEndian.Uint64(b)
+		if x&0x8080808080808080 == 0x8080808080808080 { // a time: nine bytes, gathered all at once
+			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+			x = x&0x0fffffff | x&0x0fffffff00000000>>4
+			return x | uint64(b[8])<<56, 9
+		}
+	}
+	for shift := 0; n < len(b) && shift < 70; shift += 7 {
+		c := b[n]
+		n++
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return v, n
+		}
+	}
+	return 0, 0
+}
