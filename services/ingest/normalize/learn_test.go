@@ -275,6 +275,12 @@ func FuzzLearn(f *testing.F) {
 		b, _ := proto.Marshal(fact)
 		f.Add(b, true)
 	}
+	for _, payload := range capturedPayloads(f) {
+		for _, fact := range run(Default(), Datagram{Exporter: exporterAddr, ReceivedNs: nowNs, Payload: payload}).Facts {
+			b, _ := proto.Marshal(fact)
+			f.Add(b, len(b)%2 == 0)
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte, before bool) {
 		var fact flowv1.ExporterFact
 		if proto.Unmarshal(b, &fact) != nil {

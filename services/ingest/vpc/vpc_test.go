@@ -1,6 +1,8 @@
 package vpc
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -225,6 +227,12 @@ func FuzzLine(f *testing.F) {
 	f.Add("version interface-id srcaddr dstaddr start end bytes\n5 eni-1 10.0.0.1 10.0.0.2 1418530010 1418530070 5\n")
 	f.Add("2 1 eni-1 - - - - - - - 1431280876 1431280934 - NODATA")
 	f.Add("2014-12-14T04:07:50.000Z " + ok2)
+	logs, _ := filepath.Glob("../../../../shared/data/vpc/*.log")
+	for _, log := range logs {
+		if b, err := os.ReadFile(log); err == nil {
+			f.Add(string(b))
+		}
+	}
 	f.Add("srcaddr dstaddr start\n::1 ::2 1\n1.1.1.1 ::2 1\n")
 	f.Fuzz(func(t *testing.T, log string) {
 		p := New(Default())

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,13 @@ func FuzzPacket(f *testing.F) {
 	for _, p := range split4(udp4(f, export("a longer payload in two fragments")), 32) {
 		f.Add(uint16(101), p)
 	}
+	for _, b := range captured(f) {
+		for at := 24; at+16 <= len(b); { // little-endian pcap
+			length := int(binary.LittleEndian.Uint32(b[at+8:]))
+			f.Add(uint16(binary.LittleEndian.Uint32(b[20:])), b[at+16:at+16+length])
+			at += 16 + length
+		}
+	}
 	f.Fuzz(func(t *testing.T, link uint16, b []byte) {
 		var st Stats
 		var frags fragments
@@ -29,12 +37,29 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
+// captured are the captures that others collected, where they are.
+func captured(f *testing.F) (all [][]byte) {
+	f.Helper()
+	paths, _ := filepath.Glob("../../../../shared/data/captures/*.pcap")
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
 // FuzzFile reads arbitrary files: nothing panics or hangs, and all packets are
 // accounted for.
 func FuzzFile(f *testing.F) {
 	f.Add(pcapBytes(f, layers.LinkTypeRaw, packet{at: 1, data: udp4(f, export("x"))}))
 	f.Add(gz(f, pcapBytes(f, layers.LinkTypeEthernet, packet{at: 1, data: frame(0x0800, nil, udp4(f, export("x")))})))
 	f.Add(pcapngBytes(f, frame(0x0800, nil, udp4(f, export("x"))), udp4(f, export("y"))))
+	for _, b := range captured(f) {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "x")
 		if err := os.WriteFile(path, data, 0o600); err != nil {
