@@ -65,6 +65,7 @@ func TestAgainstTshark(t *testing.T) {
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".pcap")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := comparison{t: t, capture: name, met: map[int]bool{}}
 			c.run(datagrams(t, path), dissect(t, path))
 			for i, d := range disagreements {
