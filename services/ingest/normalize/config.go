@@ -44,7 +44,7 @@ type Config struct {
 	MaxTotalWaitingBytes   int           `yaml:"max_total_waiting_bytes" doc:"bytes of data that may wait for templates in total"`
 	RepublishInterval      time.Duration `yaml:"republish_interval" doc:"how often templates and what else is known of exporters is told again on topic exporters"`
 	MaxFacts               int           `yaml:"max_facts" doc:"facts that are told again, in total"`
-	MaxOptionsEntries      int           `yaml:"max_options_entries" doc:"samplers and application names kept per exporter, each"`
+	MaxOptionsEntries      int           `yaml:"max_options_entries" doc:"samplers, application names and sources of sFlow samples kept per exporter, each"`
 	MaxFirewallConns       int           `yaml:"max_firewall_connections" doc:"firewall connections remembered per exporter, so that updates and teardowns are not both counted"`
 	MaxDeadBytes           int           `yaml:"max_dead_bytes" doc:"bytes of dead letters kept per result; of further ones, only the reasons are"`
 	FutureTolerance        time.Duration `yaml:"future_tolerance" doc:"a flow that starts this much after its reception is suspect"`

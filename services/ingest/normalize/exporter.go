@@ -31,9 +31,9 @@ type exporter struct {
 
 	domains    map[domainKey]*domain
 	lastDomain *domain
-	// templates and fields count those of all its domains.
-	templates, fields int
-	firstNs, lastNs   uint64
+	// templates, fields and pools count those of all its domains.
+	templates, fields, pools int
+	firstNs, lastNs          uint64
 	// announced counts the templates it was quoted with in announceMinute.
 	announced      int
 	announceMinute uint64
@@ -235,6 +235,7 @@ func (n *Normalizer) forgetDomain(d *domain) {
 	for _, c := range d.notices {
 		n.forgetNotice(c)
 	}
+	d.exp.pools -= len(d.pools)
 	delete(d.exp.domains, d.key)
 	if d.exp.lastDomain == d {
 		d.exp.lastDomain = nil

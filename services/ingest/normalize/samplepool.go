@@ -70,9 +70,10 @@ func (n *Normalizer) watchPool(m *message, h *sflow.SampleHeader, rate uint32, c
 	source := uint64(h.SourceIdType)<<32 | uint64(h.SourceIdValue)
 	p := d.pools[source]
 	if p == nil {
-		if len(d.pools) >= n.cfg.MaxOptionsEntries {
+		if m.exp.pools >= n.cfg.MaxOptionsEntries {
 			return
 		}
+		m.exp.pools++
 		if d.pools == nil {
 			d.pools = map[uint64]*samplePool{}
 		}

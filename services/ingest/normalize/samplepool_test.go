@@ -87,16 +87,30 @@ func TestPoolBeginsAnew(t *testing.T) {
 	}
 }
 
+// TestPoolsAreBounded: per exporter, over all its agents, until these are forgotten.
 func TestPoolsAreBounded(t *testing.T) {
 	cfg := Default()
-	cfg.MaxOptionsEntries = 2
+	cfg.MaxOptionsEntries = 3
 	n, out := New(cfg), &Result{}
 	for source := range uint64(5) {
-		n.Datagram(sflowDatagram(pooledSample(source, 1, poolCount{samples: 1})), out)
-	}
-	for _, d := range n.exporters[exporterAddr].domains {
-		if len(d.pools) != 2 {
-			t.Errorf("%d sources kept", len(d.pools))
+		for agent := range byte(2) {
+			d := sflowDatagram(pooledSample(source, 1, poolCount{samples: 1}))
+			d.Payload[11] += agent
+			n.Datagram(d, out)
 		}
+	}
+	e := n.exporters[exporterAddr]
+	kept := 0
+	for _, d := range e.domains {
+		kept += len(d.pools)
+	}
+	if kept != 3 || e.pools != 3 || len(e.domains) != 2 {
+		t.Errorf("%d sources kept, %d counted, of %d agents", kept, e.pools, len(e.domains))
+	}
+	for _, d := range e.domains {
+		n.forgetDomain(d)
+	}
+	if e.pools != 0 {
+		t.Errorf("%d sources counted of no agent", e.pools)
 	}
 }
