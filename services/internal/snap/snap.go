@@ -117,6 +117,17 @@ func (r *Reader) Bool() bool {
 	return v
 }
 
+// Byte reads a byte.
+func (r *Reader) Byte() byte {
+	if len(r.b) == 0 {
+		r.fail()
+		return 0
+	}
+	b := r.b[0]
+	r.b = r.b[1:]
+	return b
+}
+
 // Fixed reads len(dst) bytes into dst.
 func (r *Reader) Fixed(dst []byte) {
 	if len(r.b) < len(dst) {
