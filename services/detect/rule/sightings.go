@@ -3,6 +3,8 @@ package rule
 import (
 	"cmp"
 	"slices"
+
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 // sightings are those of one tick, as they came. Most are of clients of whom
@@ -14,7 +16,7 @@ type sightings struct {
 	kept int
 	// suspects are the subjects of whom a rule may come to know something in this tick.
 	suspects suspects
-	places   []uint32
+	order    flow.Sorter
 }
 
 // next lends the place of the next sighting, which counts once it is kept.
@@ -39,25 +41,26 @@ func (s *sightings) keep(x *sighting, known bool) {
 	}
 }
 
-func (s *sightings) at(place uint32) *sighting { return &s.list[place] }
+func (s *sightings) at(place flow.Place) *sighting { return &s.list[place.At] }
 
 // inOrder lists those that may matter, by start, then id, then version, whatever
 // way they came.
-func (s *sightings) inOrder() []uint32 {
-	s.places = s.places[:0]
+func (s *sightings) inOrder() []flow.Place {
 	if s.kept == 0 {
 		return nil
 	}
+	places := s.order.Places(len(s.list))[:0]
 	for i := range s.list {
 		if x := &s.list[i]; x.kept || s.suspects.has(x.hash) {
-			s.places = append(s.places, uint32(i))
+			places = append(places, flow.Place{Key: x.start, At: uint32(i)})
 		}
 	}
-	slices.SortFunc(s.places, func(a, b uint32) int {
+	s.order.Places(len(places)) // those just filled in
+	sorted, _ := s.order.Sort(func(a, b uint32) int {
 		x, y := &s.list[a], &s.list[b]
-		return cmp.Or(cmp.Compare(x.start, y.start), cmp.Compare(x.flow, y.flow), cmp.Compare(x.version, y.version), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(x.flow, y.flow), cmp.Compare(x.version, y.version))
 	})
-	return s.places
+	return sorted
 }
 
 func (s *sightings) reset() {
