@@ -21,7 +21,10 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	buffers.spoil = true
+	goleak.VerifyTestMain(m)
+}
 
 // newBroker starts an embedded broker for one test.
 func newBroker(t *testing.T) Config {

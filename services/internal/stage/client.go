@@ -10,19 +10,11 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/flowledger/flowledger/services/internal/run"
+	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
 
 // dialFunc makes connections.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
-
-// compressions by the names of the configuration.
-var compressions = map[string]kafka.Compression{
-	"none":   0,
-	"gzip":   kafka.Gzip,
-	"snappy": kafka.Snappy,
-	"lz4":    kafka.Lz4,
-	"zstd":   kafka.Zstd,
-}
 
 const (
 	dialTimeout = 5 * time.Second
@@ -35,18 +27,22 @@ const (
 // client talks to the brokers. Close gives its connections back.
 type client struct {
 	kafka.Client
-	transport   *kafka.Transport
-	compression kafka.Compression
+	transport *kafka.Transport
+	// conns are for what goes in bulk.
+	conns       wire.Conns
+	compression wire.Codec
 	cancel      context.CancelFunc
 }
 
 func (c *Config) client() *client {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &kafka.Transport{Dial: c.dialer(), DialTimeout: dialTimeout, ClientID: "flowledger", MetadataTTL: metadataTTL, Context: ctx}
+	t := &kafka.Transport{Dial: c.dialer(), DialTimeout: dialTimeout, ClientID: wire.ClientID, MetadataTTL: metadataTTL, Context: ctx}
+	addr := kafka.TCP(c.Brokers...)
 	return &client{
-		Client:      kafka.Client{Addr: kafka.TCP(c.Brokers...), Timeout: requestTimeout, Transport: t},
+		Client:      kafka.Client{Addr: addr, Timeout: requestTimeout, Transport: t},
 		transport:   t,
-		compression: compressions[c.Compression],
+		conns:       wire.Conns{Transport: t, Addr: addr},
+		compression: wire.Codecs[c.Compression],
 		cancel:      cancel,
 	}
 }
@@ -56,6 +52,21 @@ func (c *Config) dialer() dialFunc {
 		return c.dial
 	}
 	return (&net.Dialer{Timeout: dialTimeout}).DialContext
+}
+
+// produce sends a request once. The error may be of a request that was carried out
+// all the same.
+func (c *client) produce(ctx context.Context, p *wire.Produce) (*wire.Written, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return p.Send(ctx, &c.conns)
+}
+
+// fetch asks once.
+func (c *client) fetch(ctx context.Context, f *wire.Fetch) (*wire.Fetched, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return f.Do(ctx, &c.conns)
 }
 
 func (c *client) close() {

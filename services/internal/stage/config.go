@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flowledger/flowledger/services/internal/conf"
+	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
 
 // Config is the `kafka:` block of every service.
@@ -21,7 +22,7 @@ type Config struct {
 	SnapshotRecords   int           `yaml:"snapshot_records" doc:"a stage stores its state after this many records, if that is earlier"`
 	SessionTimeout    time.Duration `yaml:"session_timeout" doc:"how long a silent member keeps its partitions"`
 	RebalanceTimeout  time.Duration `yaml:"rebalance_timeout" doc:"how long a member may take to store its state when partitions move"`
-	QueueBytes        conf.Bytes    `yaml:"queue_bytes" doc:"how much may wait to be written before a stage pauses and ingest drops"`
+	QueueBytes        conf.Bytes    `yaml:"queue_bytes" doc:"how much may wait to be written, by all partitions of a process together, before a stage pauses and ingest drops"`
 
 	// Health is told which partitions have been taken over; nil is fine.
 	Health *Health `yaml:"-"`
@@ -110,7 +111,7 @@ func (c *Config) Validate() error {
 	if strings.Trim(c.Group, topicChars) != "" || c.Group == "" {
 		errs = append(errs, conf.Invalid("group", "a-z, A-Z, 0-9, dot, dash and underscore, not empty", "change %q", c.Group))
 	}
-	if _, ok := compressions[c.Compression]; !ok {
+	if _, ok := wire.Codecs[c.Compression]; !ok {
 		errs = append(errs, conf.Invalid("compression", "one of none, gzip, snappy, lz4, zstd", "change %q", c.Compression))
 	}
 	errs = append(errs, c.validateTimes()...)

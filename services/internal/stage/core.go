@@ -16,6 +16,8 @@ type Batch struct {
 	// Input is the index into Spec.Inputs.
 	Input int
 	Value []byte
+	// page is where the value lies.
+	page *page
 }
 
 // Core is a pure state machine over one partition. The same ticks give the same

@@ -35,6 +35,8 @@ type engine struct {
 type tickBatches struct {
 	tick    eventtime.Tick
 	batches []Batch
+	// settled is how many of them settle has seen.
+	settled int
 }
 
 // laneState is what has gone to one partition of one output.
@@ -64,23 +66,31 @@ func newEngine(p plan, core Core) *engine {
 	return e
 }
 
-// accept takes the next message of an inbox's log. The engine keeps its value.
+// accept takes the next message of an inbox's log. The engine keeps its value, and
+// releases its page when it is done with it.
 func (e *engine) accept(inbox int, m *message) {
+	if !e.take(inbox, m) {
+		m.page.release()
+	}
+}
+
+// take tells whether the message has anything that waits now.
+func (e *engine) take(inbox int, m *message) bool {
 	in := e.inboxes[inbox]
 	in.next = m.offset + 1
 	if m.err != nil {
 		e.tally.malformed++
-		return
+		return false
 	}
 	rest, fresh, at := in.accept(m, &e.tally)
 	if fresh == 0 {
-		return
+		return false
 	}
 	if e.ended {
 		if !in.loop { // what the stage itself says last comes back, and is no surprise
 			e.tally.ended += int64(fresh)
 		}
-		return
+		return false
 	}
 	if at <= e.last { // an optional input that was not waited for
 		at = e.last + 1
@@ -91,8 +101,25 @@ func (e *engine) accept(inbox int, m *message) {
 	if !found {
 		e.waiting = slices.Insert(e.waiting, i, tickBatches{tick: at, batches: e.spareBatches()})
 	}
-	e.waiting[i].batches = append(e.waiting[i].batches, Batch{Input: in.input, Value: rest})
+	e.waiting[i].batches = append(e.waiting[i].batches, Batch{Input: in.input, Value: rest, page: m.page})
 	e.bytes += int64(len(rest))
+	return true
+}
+
+// settle moves what still waits into memory of its own where it is a small part of its
+// page: one batch of a source that is far ahead would hold all its neighbours' memory.
+func (e *engine) settle() {
+	for i := range e.waiting {
+		w := &e.waiting[i]
+		for ; w.settled < len(w.batches); w.settled++ {
+			b := &w.batches[w.settled]
+			if b.page != nil && len(b.Value) < len(b.page.b)/4 {
+				b.Value = slices.Clone(b.Value)
+				b.page.release()
+				b.page = nil
+			}
+		}
+	}
 }
 
 // passed is the newest tick that all inputs are complete for: those that the stage
@@ -274,6 +301,7 @@ func (e *engine) spareBatches() []Batch {
 func (e *engine) recycle(in []Batch) {
 	for _, b := range in {
 		e.bytes -= int64(len(b.Value))
+		b.page.release()
 	}
 	if cap(in) > 0 && len(e.spare) < 64 {
 		clear(in)

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
 
 // fetcher reads one partition from an offset on, without a group.
@@ -19,6 +20,11 @@ type fetcher struct {
 	plain     bool
 	// next is the offset to read next.
 	next int64
+	// paged tells that the reader of the messages releases their pages, so that their
+	// memory is used again; then they have no fields.
+	paged    bool
+	unpacker wire.Unpacker
+	fields   []field
 }
 
 // chunk is what one fetch brought, in log order and without a hole.
@@ -32,7 +38,7 @@ type chunk struct {
 }
 
 const (
-	fetchBytes = 2 << 20
+	fetchBytes = 512 << 10
 	fetchWait  = 500 * time.Millisecond
 )
 
@@ -40,20 +46,23 @@ const (
 var errBeyond = errors.New("position is behind the end of the log")
 
 // fetch reads the next messages; an idle log gives an empty chunk after a while.
-func (f *fetcher) fetch(ctx context.Context) (chunk, error) {
-	res, err := f.client.Fetch(ctx, &kafka.FetchRequest{
+func (f *fetcher) fetch(ctx context.Context) (chunk, error) { return f.fetchWithin(ctx, fetchWait) }
+
+// fetchWithin waits so long for something.
+func (f *fetcher) fetchWithin(ctx context.Context, wait time.Duration) (chunk, error) {
+	res, err := f.client.fetch(ctx, &wire.Fetch{
 		Topic: f.topic, Partition: f.partition, Offset: f.next,
-		MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait,
+		MaxBytes: fetchBytes, MaxWait: min(wait, requestTimeout/2), Buffer: f.buffer,
 	})
 	switch {
 	case err != nil:
-		return chunk{}, fmt.Errorf("cannot fetch %s/%d: %w", f.topic, f.partition, err)
-	case errors.Is(res.Error, kafka.OffsetOutOfRange):
+		return chunk{}, fmt.Errorf("cannot read %s/%d: %w", f.topic, f.partition, err)
+	case errors.Is(res.Err, kafka.OffsetOutOfRange):
 		return f.outOfRange(ctx)
-	case res.Error != nil:
-		return chunk{}, fmt.Errorf("cannot fetch %s/%d: %w", f.topic, f.partition, res.Error)
+	case res.Err != nil:
+		return chunk{}, fmt.Errorf("cannot read %s/%d at offset %d: %w", f.topic, f.partition, f.next, res.Err)
 	}
-	c := chunk{end: res.HighWatermark}
+	c := chunk{end: res.End}
 	err = f.read(res.Records, &c)
 	if err != nil && len(c.messages) == 0 {
 		return chunk{}, fmt.Errorf("cannot read %s/%d at offset %d: %w", f.topic, f.partition, f.next, err)
@@ -61,57 +70,89 @@ func (f *fetcher) fetch(ctx context.Context) (chunk, error) {
 	return c, nil
 }
 
+// buffer gives room: such that is used again, if messages tell when they are done with.
+func (f *fetcher) buffer(n int) []byte {
+	if f.paged {
+		return buffers.get(n)
+	}
+	return make([]byte, n)
+}
+
 // read takes the records of a response; it stops before a hole, which the next
 // fetch will look at from its beginning.
-func (f *fetcher) read(records kafka.RecordReader, c *chunk) error {
-	stopped := false
+func (f *fetcher) read(set []byte, c *chunk) error {
+	f.unpacker.Buffer = f.buffer
+	whole := f.page(set)
+	defer whole.release()
 	for {
-		r, err := records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+		b, rest, ok, err := f.unpacker.Next(set)
+		if err != nil || !ok {
 			return err
 		}
-		m, err := f.message(r)
+		set = rest
+		in := whole
+		if b.Packed {
+			in = f.page(b.Memory)
+		}
+		more, err := f.batch(&b, in, c)
+		if b.Packed {
+			in.release()
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// page is where messages lie, held until release; nil where they do not tell when they
+// are done with.
+func (f *fetcher) page(b []byte) *page {
+	if !f.paged {
+		return nil
+	}
+	p := &page{b: b}
+	p.refs.Store(1)
+	return p
+}
+
+// batch takes the records of one batch, which lie in a page; more is false at a hole.
+func (f *fetcher) batch(b *wire.Batch, in *page, c *chunk) (more bool, err error) {
+	for {
+		r, ok, err := b.Next()
 		switch {
 		case err != nil:
-			return err
-		case stopped, m.offset < f.next: // batches may begin before what was asked for
+			return false, err
+		case !ok:
+			return true, nil
+		case r.Offset < f.next: // batches may begin before what was asked for
 			continue
-		case m.offset > f.next && len(c.messages) > 0:
-			stopped = true
-			continue
+		case r.Offset > f.next && len(c.messages) > 0:
+			return false, nil
 		}
-		c.gap += m.offset - f.next
+		c.gap += r.Offset - f.next
+		m := message{offset: r.Offset, time: time.UnixMilli(r.Time), key: r.Key, value: r.Value, page: in}
+		m.fields = f.headers(&r)
 		_ = m.parse(f.plain) // the message keeps its error for the reader to count
+		if f.paged {
+			in.refs.Add(1)
+			m.fields = nil // they are used again for the next
+		}
 		c.messages = append(c.messages, m)
-		f.next = m.offset + 1
+		f.next = r.Offset + 1
 	}
 }
 
-// message copies a record out of the response's pages.
-func (f *fetcher) message(r *kafka.Record) (m message, err error) {
-	m.offset, m.time = r.Offset, r.Time
-	if m.key, err = take(r.Key); err != nil {
-		return m, err
+// headers are those of a record, valid until the next call where messages are paged.
+func (f *fetcher) headers(r *wire.Record) []field {
+	fields := f.fields[:0]
+	if !f.paged {
+		fields = make([]field, 0, r.HeaderCount())
 	}
-	if m.value, err = take(r.Value); err != nil {
-		return m, err
+	r.EachHeader(func(key, value []byte) { fields = append(fields, field{headerName(key), value}) })
+	if f.paged {
+		f.fields = fields
 	}
-	m.fields = make([]field, len(r.Headers))
-	for i, h := range r.Headers {
-		m.fields[i] = field{h.Key, h.Value}
-	}
-	return m, nil
-}
-
-func take(b kafka.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
-	}
-	defer b.Close()
-	return kafka.ReadAll(b)
+	return fields
 }
 
 // outOfRange goes on at the first offset that is left, and says what is missing.

@@ -42,6 +42,16 @@ type field struct {
 	value []byte
 }
 
+// headerName is a header's name, without memory of its own where it is one of ours.
+func headerName(b []byte) string {
+	for _, name := range [...]string{headerSource, headerSeq, headerTick, headerTickEnd, headerBye} {
+		if string(b) == name {
+			return name
+		}
+	}
+	return string(b)
+}
+
 // sourceName is a source as it stands in the header: name@epoch, or only the
 // name where there are no epochs.
 func sourceName(name string, epoch int) string {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
 
 // lane writes to one partition: one request in flight, repeated until it succeeds,
@@ -23,6 +25,9 @@ type lane struct {
 	log       *slog.Logger
 	// acked is told of every request that succeeded.
 	acked func(ack)
+	// fields and headers are of the message that is put into a request.
+	fields  []field
+	headers []byte
 
 	mu    sync.Mutex
 	queue []outgoing
@@ -126,12 +131,14 @@ func (l *lane) next() []outgoing {
 
 // write repeats a request until the broker has it.
 func (l *lane) write(ctx context.Context, batch []outgoing) error {
-	records := make([]kafka.Record, len(batch))
+	request := requests.get()
+	l.fill(request, batch)
 	for attempt := 0; ; attempt++ {
 		sent := time.Now()
-		res, err := l.client.produce(ctx, l.topic, l.partition, l.records(records, batch))
+		res, err := l.client.produce(ctx, request)
 		if err == nil {
-			l.finish(batch, attempt == 0, ack{at: res.LogAppendTime, sent: sent, answered: time.Now()})
+			requests.put(request)
+			l.finish(batch, ack{at: time.UnixMilli(res.AppendTime), sent: sent, answered: time.Now()})
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -150,33 +157,29 @@ func (l *lane) write(ctx context.Context, batch []outgoing) error {
 	}
 }
 
-func (l *lane) records(records []kafka.Record, batch []outgoing) []kafka.Record {
+// fill writes messages into a request.
+func (l *lane) fill(request *wire.Produce, batch []outgoing) {
+	request.Begin(l.topic, l.partition, l.client.compression, requestTimeout/2)
 	for i := range batch {
 		m := &batch[i]
-		headers := make([]kafka.Header, 0, 5+len(m.fields))
-		for _, f := range m.appendFields(nil, l.source) {
-			headers = append(headers, kafka.Header{Key: f.key, Value: f.value})
+		l.fields = append(m.appendFields(l.fields[:0], l.source), m.fields...)
+		l.headers = l.headers[:0]
+		for _, f := range l.fields {
+			l.headers = wire.AppendHeader(l.headers, f.key, f.value)
 		}
-		for _, f := range m.fields {
-			headers = append(headers, kafka.Header{Key: f.key, Value: f.value})
-		}
-		records[i] = kafka.Record{Headers: headers, Value: kafka.NewBytes(m.value)}
-		if m.key != nil {
-			records[i].Key = kafka.NewBytes(m.key)
-		}
+		request.Add(m.key, m.value, l.headers, len(l.fields))
 	}
-	return records
+	request.End(time.Now())
 }
 
-// finish counts what was written. Buffers are used again only if no other attempt
-// was made, which might still be reading them.
-func (l *lane) finish(batch []outgoing, reuse bool, a ack) {
+// finish counts what was written.
+func (l *lane) finish(batch []outgoing, a ack) {
 	count := 0
 	for i := range batch {
 		a.bytes += batch[i].size()
 		count += batch[i].count
-		if reuse && batch[i].pooled {
-			putBuffer(batch[i].value)
+		if batch[i].pooled {
+			buffers.put(batch[i].value)
 		}
 	}
 	l.metrics.recordsOut.Add(float64(count))
@@ -184,17 +187,4 @@ func (l *lane) finish(batch []outgoing, reuse bool, a ack) {
 	l.done += int64(len(batch))
 	l.mu.Unlock()
 	l.acked(a)
-}
-
-// produce writes records once. The error may be of a request that was carried out
-// all the same.
-func (c *client) produce(ctx context.Context, topic string, partition int, records []kafka.Record) (*kafka.ProduceResponse, error) {
-	res, err := c.Produce(ctx, &kafka.ProduceRequest{
-		Topic: topic, Partition: partition, RequiredAcks: kafka.RequireAll,
-		Records: kafka.NewRecordReader(records...), Compression: c.compression,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return res, res.Error
 }

@@ -31,6 +31,8 @@ type assignment struct {
 	unit       string
 	partitions []topicPartition
 	generation *generation
+	// share is how many units the member was given.
+	share int
 }
 
 type topicPartition struct {
@@ -124,6 +126,7 @@ func (m *member) begin(g *kafka.Generation, fail context.CancelCauseFunc) {
 	m.metrics.recovered.Set(0)
 	m.log.Info("partitions were assigned", "group", m.group, "generation", g.ID, "units", names)
 	for _, a := range units {
+		a.share = len(units)
 		g.Start(func(ctx context.Context) {
 			if err := m.work(ctx, a); err != nil {
 				fail(&workerError{err})

@@ -15,6 +15,8 @@ type message struct {
 	key    []byte
 	value  []byte
 	count  int // records in value
+	// page is where all of that lies; it is released by who takes the message.
+	page *page
 	// err tells why the message is none of ours; then nothing else of it counts.
 	err error
 }

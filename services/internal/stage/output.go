@@ -2,7 +2,6 @@ package stage
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -24,6 +23,8 @@ const messageBytes = 64
 type partitionOutput struct {
 	// batches are the delimited records, cut where a message gets too large.
 	batches []outBatch
+	// usual is the size of the last batch that was taken.
+	usual int
 }
 
 type outBatch struct {
@@ -35,8 +36,13 @@ type outBatch struct {
 	fields []field
 }
 
-// maxBatchBytes bounds a Kafka message; brokers refuse values above 1 MiB by default.
-const maxBatchBytes = 512 << 10
+const (
+	// maxBatchBytes bounds a Kafka message; brokers refuse values above 1 MiB by
+	// default. It fits a buffer of 512 KiB.
+	maxBatchBytes = 504 << 10
+	// recordRoom is how much room there is for a record without a larger buffer.
+	recordRoom = 2 << 10
+)
 
 // NewOutput makes an output for topics with the given numbers of partitions.
 func NewOutput(partitions ...int) *Output {
@@ -81,10 +87,16 @@ func (o *Output) openBatch(topic, partition int) *outBatch {
 	p := &o.topics[topic][partition]
 	n := len(p.batches)
 	if n == 0 || p.batches[n-1].plain {
-		p.batches = append(p.batches, outBatch{value: getBuffer()})
+		p.batches = append(p.batches, outBatch{value: buffers.get(max(p.usual, 2*recordRoom))})
 		n++
 	}
-	return &p.batches[n-1]
+	b := &p.batches[n-1]
+	if cap(b.value)-len(b.value) < recordRoom {
+		larger := append(buffers.get(2*cap(b.value)), b.value...)
+		buffers.put(b.value)
+		b.value = larger
+	}
+	return b
 }
 
 // close counts the record that was written behind end. It moves on to a new batch
@@ -93,7 +105,7 @@ func (o *Output) openBatch(topic, partition int) *outBatch {
 func (o *Output) close(topic, partition int, b *outBatch, end int) {
 	o.bytes += int64(len(b.value) - end)
 	if len(b.value) > o.maxBytes && b.count > 0 {
-		moved := append(getBuffer(), b.value[end:]...)
+		moved := append(buffers.get(len(b.value)), b.value[end:]...)
 		b.value = b.value[:end]
 		p := &o.topics[topic][partition]
 		p.batches = append(p.batches, outBatch{value: moved, count: 1})
@@ -135,7 +147,7 @@ func (o *Output) Each(f func(topic, partition int, key, value []byte, count int)
 func (o *Output) Reset() {
 	o.take(func(_, _ int, b *outBatch, _ bool) {
 		if !b.plain {
-			putBuffer(b.value)
+			buffers.put(b.value)
 		}
 	})
 }
@@ -148,6 +160,9 @@ func (o *Output) take(f func(topic, partition int, b *outBatch, last bool)) {
 		for p := range o.topics[t] {
 			batches := o.topics[t][p].batches
 			for i := range batches {
+				if !batches[i].plain {
+					o.topics[t][p].usual = len(batches[i].value)
+				}
 				f(t, p, &batches[i], i == len(batches)-1)
 			}
 			clear(batches)
@@ -162,24 +177,5 @@ func (o *Output) only(topic, p int) {
 		if q != p && len(o.topics[topic][q].batches) > 0 {
 			panic(fmt.Sprintf("BUG: output %d is aligned, but partition %d wrote to partition %d", topic, p, q))
 		}
-	}
-}
-
-// buffers are batches that have been written, to be filled again.
-var buffers sync.Pool
-
-// keepBuffer bounds what a pooled buffer may hold on to.
-const keepBuffer = 2 * maxBatchBytes
-
-func getBuffer() []byte {
-	if b, ok := buffers.Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return nil
-}
-
-func putBuffer(b []byte) {
-	if cap(b) > 0 && cap(b) <= keepBuffer {
-		buffers.Put(&b)
 	}
 }

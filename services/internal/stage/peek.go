@@ -2,11 +2,7 @@ package stage
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // Peek looks into topics for people and tools: it joins no group, keeps no
@@ -42,7 +38,7 @@ func (p *Peek) Offsets(ctx context.Context, topic string, partition int) (first,
 func (p *Peek) Read(ctx context.Context, topic string, partition int, from int64, wait time.Duration, f func(*Message) error) (next int64, err error) {
 	entry, _ := TopicNamed(topic)
 	reader := fetcher{client: p.client, topic: p.cfg.Topic(topic), partition: partition, plain: entry.Plain, next: from}
-	chunk, err := reader.peek(ctx, wait)
+	chunk, err := reader.fetchWithin(ctx, wait)
 	if err != nil {
 		return from, err
 	}
@@ -52,25 +48,6 @@ func (p *Peek) Read(ctx context.Context, topic string, partition int, from int64
 		}
 	}
 	return reader.next, nil
-}
-
-// peek is fetch with a wait of its own, for one who reads several partitions in turn.
-func (f *fetcher) peek(ctx context.Context, wait time.Duration) (c chunk, err error) {
-	res, err := f.client.Fetch(ctx, &kafka.FetchRequest{
-		Topic: f.topic, Partition: f.partition, Offset: f.next, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
-	})
-	switch {
-	case err != nil:
-		return c, fmt.Errorf("cannot read %s/%d: %w", f.topic, f.partition, err)
-	case errors.Is(res.Error, kafka.OffsetOutOfRange):
-		return f.outOfRange(ctx)
-	case res.Error != nil:
-		return c, fmt.Errorf("cannot read %s/%d at offset %d: %w", f.topic, f.partition, f.next, res.Error)
-	}
-	if err := f.read(res.Records, &c); err != nil && len(c.messages) == 0 {
-		return c, fmt.Errorf("cannot read %s/%d at offset %d: %w", f.topic, f.partition, f.next, err)
-	}
-	return c, nil
 }
 
 // exported is the message as others see it.

@@ -113,7 +113,7 @@ func (sp *spooler) put(t, p int, m outgoing) {
 	}
 	sp.add(t, p, &m)
 	if m.pooled {
-		putBuffer(m.value)
+		buffers.put(m.value)
 	}
 }
 

@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/segmentio/kafka-go"
+
+	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
 
 // stateLog keeps the snapshots of one partition of a stage in a partition of its
@@ -83,14 +85,19 @@ func (s *stateLog) write(ctx context.Context, m manifest, data []byte) (int, err
 
 // append writes one message and returns its offset.
 func (s *stateLog) append(ctx context.Context, value []byte, headers ...string) (int64, error) {
+	var packed []byte
+	for i := 0; i < len(headers); i += 2 {
+		packed = wire.AppendHeader(packed, headers[i], []byte(headers[i+1]))
+	}
+	request := requests.get()
+	request.Begin(s.topic, s.partition, wire.None, requestTimeout/2) // a snapshot is compressed already
+	request.Add(nil, value, packed, len(headers)/2)
+	request.End(time.Now())
 	for attempt := 0; ; attempt++ {
-		r := kafka.Record{Value: kafka.NewBytes(value)}
-		for i := 0; i < len(headers); i += 2 {
-			r.Headers = append(r.Headers, kafka.Header{Key: headers[i], Value: []byte(headers[i+1])})
-		}
-		res, err := s.client.produce(ctx, s.topic, s.partition, []kafka.Record{r})
+		res, err := s.client.produce(ctx, request)
 		if err == nil {
-			return res.BaseOffset, nil
+			requests.put(request)
+			return res.Offset, nil
 		}
 		if attempt%10 == 3 {
 			s.log.Warn("cannot store a snapshot, still trying", "topic", s.topic, "partition", s.partition, "attempt", attempt+1, "error", err)

@@ -61,7 +61,7 @@ func (w *worker) run(ctx context.Context) error {
 	w.cfg.Health.recovered(w.a.unit)
 	w.metrics.recovered.Inc()
 	w.counted = w.engine.tally
-	w.writer = newWriter(w.client, w.writerPlan(), int64(w.cfg.QueueBytes), w.metrics, w.log)
+	w.writer = newWriter(w.client, w.writerPlan(), w.queueBytes(), w.metrics, w.log)
 
 	var background sync.WaitGroup
 	writing, stopWriting := context.WithCancel(context.Background())
@@ -83,6 +83,11 @@ func (w *worker) run(ctx context.Context) error {
 	return err
 }
 
+// queueBytes is the partition's part of the process's queue, at least two requests.
+func (w *worker) queueBytes() int64 {
+	return max(2*requestBytes, int64(w.cfg.QueueBytes)/int64(max(1, w.a.share)))
+}
+
 func (w *worker) writerPlan() writerPlan {
 	p := writerPlan{source: sourceName(w.plan.source(), w.plan.epoch)}
 	for _, out := range w.plan.outputs {
@@ -99,7 +104,7 @@ func (w *worker) writerPlan() writerPlan {
 func (w *worker) fetch(ctx context.Context, wg *sync.WaitGroup, chunks chan<- inboxChunk, failed chan<- error) {
 	w.withheld = make([]int, len(w.engine.inboxes))
 	for i, in := range w.engine.inboxes {
-		f := &fetcher{client: w.client, topic: w.cfg.Topic(in.topic), partition: in.partition, plain: in.plain, next: in.next}
+		f := &fetcher{client: w.client, topic: w.cfg.Topic(in.topic), partition: in.partition, plain: in.plain, next: in.next, paged: true}
 		tokens := make(chan struct{}, fetchAhead)
 		for range fetchAhead {
 			tokens <- struct{}{}
@@ -176,6 +181,7 @@ func (w *worker) take(c inboxChunk) {
 	if w.primed() {
 		w.engine.step(w.writer.put)
 	}
+	w.engine.settle()
 	w.observe(c)
 	w.grant(c.inbox)
 }
