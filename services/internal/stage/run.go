@@ -27,7 +27,8 @@ func Run(ctx context.Context, cfg Config, spec Spec, reg prometheus.Registerer, 
 		return fmt.Errorf("topic %s must have %d partitions like the inputs of stage %s, the catalogue says %d", StateTopic(spec.Name), width, spec.Name, n)
 	}
 	s := &stageRun{cfg: cfg, spec: spec, planner: pl, client: cfg.client(), metrics: newMetrics(reg, spec.Name),
-		log: log.With("stage", spec.Name), kept: map[int]keptEngine{}}
+		log: log.With("stage", spec.Name), kept: map[int]keptEngine{}, turns: make(chan []byte, 1)}
+	s.turns <- nil
 	defer s.client.close()
 	if err := awaitTopics(ctx, s.client, &s.cfg, s.topics()); err != nil {
 		if ctx.Err() != nil {
@@ -48,6 +49,9 @@ type stageRun struct {
 	client  *client
 	metrics *metrics
 	log     *slog.Logger
+
+	// turns holds the memory for a snapshot of one partition, while none is taken.
+	turns chan []byte
 
 	mu sync.Mutex
 	// kept are engines of the last generation. Any state that was ever valid is

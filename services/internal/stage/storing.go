@@ -10,17 +10,26 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// snapshot takes one, and has it stored while work goes on: first everything that
-// was said before it must be acknowledged, then it is written, then the group's
-// offset moves.
-func (w *worker) snapshot() {
-	if w.storing != nil || !w.changed {
-		return
+// snapshot asks for one, if there is anything new and none is being stored: it is
+// taken when it is this partition's turn.
+func (w *worker) snapshot() { w.due = w.storing == nil && w.changed }
+
+// turn gives the memory for the snapshot that is due. There is only one for all
+// partitions of a stage, so that they take turns at what costs memory and CPU.
+func (w *worker) turn() <-chan []byte {
+	if w.due {
+		return w.turns
 	}
+	return nil
+}
+
+// takeSnapshot takes one, and has it stored while work goes on: first everything that
+// was said before it must be acknowledged, then it is written, then the group's offset
+// moves.
+func (w *worker) takeSnapshot(memory []byte) {
 	started := time.Now()
-	w.since, w.changed = 0, false
-	w.spare = w.engine.appendSnapshot(w.spare[:0])
-	data, said, m := w.spare, w.writer.positions(), w.manifest()
+	w.since, w.changed, w.due = 0, false, false
+	data, said, m := w.engine.appendSnapshot(memory[:0]), w.writer.positions(), w.manifest()
 	offsets := w.offsets()
 	done := make(chan error, 1)
 	w.storing = done
@@ -28,20 +37,22 @@ func (w *worker) snapshot() {
 	w.giveUp = cancel
 	go func() {
 		defer cancel()
-		done <- w.store(ctx, said, m, data, offsets, started)
+		p := pack(data)
+		w.turns <- data
+		done <- w.store(ctx, said, m, p, offsets, started)
 	}()
 }
 
-func (w *worker) store(ctx context.Context, said []int64, m manifest, data []byte, offsets map[string]map[int]int64, started time.Time) error {
+func (w *worker) store(ctx context.Context, said []int64, m manifest, p packed, offsets map[string]map[int]int64, started time.Time) error {
+	defer p.free()
 	if err := w.writer.reached(ctx, said); err != nil {
 		return fmt.Errorf("outputs are not acknowledged: %w", err)
 	}
-	size, err := w.state.write(ctx, m, data)
-	if err != nil {
+	if err := w.state.write(ctx, m, p); err != nil {
 		return err
 	}
 	w.metrics.snapshots.Inc()
-	w.metrics.snapshotBytes.Set(float64(size))
+	w.metrics.snapshotBytes.Set(float64(p.bytes))
 	w.metrics.snapshotSeconds.Observe(time.Since(started).Seconds())
 	if err := w.a.generation.commit(offsets); err != nil && !errors.Is(err, kafka.RebalanceInProgress) {
 		w.log.Info("the group did not take the offsets", "error", err)
@@ -90,11 +101,13 @@ func (w *worker) release(failed <-chan error) {
 	defer late.Stop()
 	for {
 		w.snapshot()
-		if w.storing == nil {
+		if w.storing == nil && !w.due {
 			w.keep(w.plan.partition, w.a.generation.id, w.engine)
 			return
 		}
 		select {
+		case memory := <-w.turn():
+			w.takeSnapshot(memory)
 		case err := <-w.storing:
 			w.stored(err)
 		case <-late.C:

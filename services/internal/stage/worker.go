@@ -30,10 +30,11 @@ type worker struct {
 	// message came.
 	since   int64
 	changed bool
-	// storing is the snapshot that is being stored, nil if none is; giveUp ends it.
+	// due tells that a snapshot is to be taken. storing is the one that is being
+	// stored, nil if none is; giveUp ends it.
+	due     bool
 	storing chan error
 	giveUp  context.CancelFunc
-	spare   []byte
 }
 
 type inboxChunk struct {
@@ -160,6 +161,8 @@ func (w *worker) loop(ctx context.Context, chunks <-chan inboxChunk, failed <-ch
 		case <-drained:
 		case <-interval.C:
 			w.snapshot()
+		case memory := <-w.turn():
+			w.takeSnapshot(memory)
 		case err := <-w.storing:
 			w.stored(err)
 		}
