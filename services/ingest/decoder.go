@@ -37,9 +37,9 @@ func newDecoder(q *queue, cfg normalize.Config, to dispatch.Sink, t *ticks, self
 		facts: make(chan *flowv1.ExporterFact, factsAhead)}
 }
 
-// resultDatagrams is after how many datagrams the records are handed over, so
-// that a burst does not pile them up.
-const resultDatagrams = 256
+// resultDatagrams is after how many datagrams the records are handed over: so few
+// that they are still in the processor's cache when they are encoded.
+const resultDatagrams = 8
 
 // run decodes until readers is closed, which says that nothing more is put, and
 // the queue is empty, or until the source fails. It begins when what was told

@@ -281,8 +281,8 @@ func checkProtocol(t *testing.T, records []record) {
 func checkConservation(t *testing.T, m *metrics) {
 	t.Helper()
 	var sum float64
-	for _, kind := range []string{"flow", "event", "flow_and_event", "dead"} {
-		sum += testutil.ToFloat64(m.records.WithLabelValues(kind))
+	for _, kind := range []prometheus.Counter{m.records.flow, m.records.event, m.records.flowAndEvent, m.records.dead} {
+		sum += testutil.ToFloat64(kind)
 	}
 	if data := testutil.ToFloat64(m.dataRecords); data != sum || data == 0 {
 		t.Errorf("%v data records became %v", data, sum)

@@ -18,7 +18,7 @@ type metrics struct {
 	exporterBytes                  *exporterCounter
 
 	dataRecords, optionsRecords prometheus.Counter
-	records                     *prometheus.CounterVec
+	records                     kinds
 	dead                        *prometheus.CounterVec
 	deadNotKept                 prometheus.Counter
 	missingTemplates            prometheus.Counter
@@ -54,7 +54,7 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		exporterBytes:     perExporter("exporter_bytes_total", "UDP payload decoded, per exporter."),
 		dataRecords:       counter("data_records_total", "Data records cut out of datagrams."),
 		optionsRecords:    counter("options_records_total", "Options records cut out of datagrams."),
-		records:           vec("records_total", "kind", "What became of the data records, each once: flow, event, flow_and_event, dead."),
+		records:           newKinds(vec("records_total", "kind", "What became of the data records, each once: flow, event, flow_and_event, dead.")),
 		dead:              vec("dead_total", "reason", "Dead letters: input that could not be read, kept in flows.dead."),
 		deadNotKept:       counter("dead_not_kept_total", "Dead letters beyond max_dead_bytes, counted only."),
 		missingTemplates:  counter("missing_template_sets_total", "Data sets whose template was not known when they came."),
@@ -71,10 +71,14 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 	r.MustRegister(m.tick)
 	m.refused = newRefused(r, exporters)
 	m.droppedQueue, m.droppedKernel = m.dropped.WithLabelValues("queue_full"), m.dropped.WithLabelValues("kernel")
-	for _, kind := range []string{"flow", "event", "flow_and_event", "dead"} {
-		m.records.WithLabelValues(kind)
-	}
 	return m
+}
+
+// kinds are what becomes of data records.
+type kinds struct{ flow, event, flowAndEvent, dead prometheus.Counter }
+
+func newKinds(vec *prometheus.CounterVec) kinds {
+	return kinds{vec.WithLabelValues("flow"), vec.WithLabelValues("event"), vec.WithLabelValues("flow_and_event"), vec.WithLabelValues("dead")}
 }
 
 // watch exports what is asked for at the time of the scrape.
@@ -91,10 +95,10 @@ func (m *metrics) count(r *normalize.Result) {
 	m.badDatagrams.Add(float64(r.BadDatagrams))
 	m.dataRecords.Add(float64(r.DataRecords))
 	m.optionsRecords.Add(float64(r.OptionsRecords))
-	m.records.WithLabelValues("flow").Add(float64(r.Records.Flow))
-	m.records.WithLabelValues("event").Add(float64(r.Records.Event))
-	m.records.WithLabelValues("flow_and_event").Add(float64(r.Records.FlowAndEvent))
-	m.records.WithLabelValues("dead").Add(float64(r.Records.Dead))
+	m.records.flow.Add(float64(r.Records.Flow))
+	m.records.event.Add(float64(r.Records.Event))
+	m.records.flowAndEvent.Add(float64(r.Records.FlowAndEvent))
+	m.records.dead.Add(float64(r.Records.Dead))
 	m.deadNotKept.Add(float64(r.DeadNotKept))
 	m.missingTemplates.Add(float64(r.MissingTemplateSets))
 	m.lateSets.Add(float64(r.LateSets))

@@ -79,7 +79,8 @@ func newQueue(memory *budget, clock func() uint64) *queue {
 	return &queue{clock: clock, memory: memory, wake: make(chan struct{}, 1)}
 }
 
-// put copies a datagram into the queue; false says that there is no room.
+// put copies a datagram into the queue; false says that there is no room. The
+// decoder hears of it with the next announce.
 func (q *queue) put(from netip.AddrPort, payload []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -96,13 +97,19 @@ func (q *queue) add(from netip.AddrPort, session uint64, payload []byte) bool {
 	start := len(q.open.bytes)
 	q.open.bytes = append(q.open.bytes, payload...)
 	q.open.items = append(q.open.items, datagram{from: from, receivedNs: q.now(), session: session, start: start, end: len(q.open.bytes)})
-	if len(q.open.items) == 1 {
-		select {
-		case q.wake <- struct{}{}:
-		default:
-		}
-	}
 	return true
+}
+
+// announce wakes the decoder if there is something to take. To do so once for a
+// burst rather than for each of its datagrams spares the decoder most of its turns.
+func (q *queue) announce() {
+	if q.length() == 0 {
+		return
+	}
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
 }
 
 // take swaps b, whose datagrams are done with, for what has come since the last
@@ -123,7 +130,7 @@ func (q *queue) now() uint64 {
 	return q.lastNs
 }
 
-// length is the number of datagrams that wait, for metrics.
+// length is the number of datagrams that wait.
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -154,6 +161,13 @@ func (q *queues) index(exporter netip.Addr) int {
 	}
 	a := exporter.As16()
 	return int(xxhash.Sum64(a[:]) % uint64(len(q.each)))
+}
+
+// announce wakes the decoders that have something to take.
+func (q *queues) announce() {
+	for _, one := range q.each {
+		one.announce()
+	}
 }
 
 // length is the memory in use and the number of datagrams that wait.

@@ -40,8 +40,16 @@ func TestQueueRefusesWhatDoesNotFit(t *testing.T) {
 
 func TestQueueWakesOnce(t *testing.T) {
 	q := newQueue(&budget{limit: 1 << 20}, (&hands{ns: 1}).read)
+	q.announce() // of nothing
 	q.put(sender, []byte("a"))
 	q.put(sender, []byte("b"))
+	select {
+	case <-q.wake:
+		t.Error("woken before the announcement")
+	default:
+	}
+	q.announce()
+	q.announce()
 	<-q.wake
 	select {
 	case <-q.wake:

@@ -6,19 +6,23 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // receiveBatch is how many datagrams are taken from the kernel at a time.
-const receiveBatch = 32
+const receiveBatch = 64
 
 // receiver takes datagrams from a socket, many per system call (recvmmsg), into
-// memory that it uses again and again.
+// memory that it uses again and again. The socket is its own, outside the runtime's
+// poller: that would wake up for every datagram, whether somebody waits for it or not.
 type receiver struct {
-	raw     syscall.RawConn
+	fd      int
+	stopped int // an event: readable once nothing is to be waited for any more
+	mu      sync.Mutex
+	closed  bool
 	headers [receiveBatch]header
 	vectors [receiveBatch]unix.Iovec
 	names   [receiveBatch]unix.RawSockaddrInet6 // of either family
@@ -26,9 +30,6 @@ type receiver struct {
 	// has reached that far.
 	payloads []byte
 	control  []byte
-	once     func(fd uintptr) bool // call, made once
-	n        int
-	err      syscall.Errno
 }
 
 // header is struct mmsghdr.
@@ -37,60 +38,98 @@ type header struct {
 	n uint32
 }
 
+// slotBytes is from where to where two datagrams lie in memory: not a power of two,
+// or all their beginnings would compete for the same few lines of the cache.
+const slotBytes = maxDatagram + 4096 + 1536
+
+// newReceiver takes the socket over from conn, and closes that.
 func newReceiver(conn *net.UDPConn) (*receiver, error) {
-	raw, err := conn.SyscallConn()
+	r := &receiver{payloads: make([]byte, receiveBatch*slotBytes), control: make([]byte, receiveBatch*ancillaryBytes)}
+	err := control(conn, func(fd int) (err error) {
+		r.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		return os.NewSyscallError("fcntl", err)
+	})
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{raw: raw, payloads: make([]byte, receiveBatch*maxDatagram), control: make([]byte, receiveBatch*ancillaryBytes)}
+	if r.stopped, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		_ = unix.Close(r.fd)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	_ = conn.Close() // its copy of the socket, and with that the poller's interest
 	for i := range r.headers {
 		h := &r.headers[i]
-		r.vectors[i].Base = &r.payloads[i*maxDatagram]
+		r.vectors[i].Base = &r.payloads[i*slotBytes]
 		r.vectors[i].SetLen(maxDatagram)
 		h.Name, h.Iov, h.Control = (*byte)(unsafe.Pointer(&r.names[i])), &r.vectors[i], &r.control[i*ancillaryBytes]
 		h.SetIovlen(1)
 	}
-	r.once = r.call
 	return r, nil
 }
 
-// receive waits for datagrams and says how many there are. They are valid until
-// the next call.
-func (r *receiver) receive() (n int, err error) {
-	r.n, r.err = 0, 0
-	if err := r.raw.Read(r.once); err != nil {
-		return 0, err
-	}
-	if r.err != 0 {
-		return 0, os.NewSyscallError("recvmmsg", r.err)
-	}
-	return r.n, nil
+// close gives the socket back, once nobody receives.
+func (r *receiver) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	_ = unix.Close(r.fd)
+	_ = unix.Close(r.stopped)
 }
 
-// call asks the kernel once; false says that there is nothing yet.
-func (r *receiver) call(fd uintptr) (done bool) {
+// stop lets receive wait no more.
+func (r *receiver) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		_, _ = unix.Write(r.stopped, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails only where it was said too often
+	}
+}
+
+// receive waits for datagrams and says how many there are: none once stop was called
+// and the socket is empty. They are valid until the next call.
+func (r *receiver) receive() (n int, err error) {
+	for {
+		n, err = r.read()
+		if err != unix.EAGAIN {
+			return n, os.NewSyscallError("recvmmsg", err)
+		}
+		if stopped, err := r.wait(); stopped || err != nil {
+			return 0, err
+		}
+	}
+}
+
+// read asks the kernel once.
+func (r *receiver) read() (n int, err error) {
 	for i := range r.headers {
 		r.headers[i].Namelen = uint32(unsafe.Sizeof(r.names[i]))
 		r.headers[i].SetControllen(ancillaryBytes)
 	}
 	for {
-		n, _, err := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.headers)), receiveBatch, unix.MSG_DONTWAIT, 0, 0)
-		switch err {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(r.fd), uintptr(unsafe.Pointer(&r.headers)), receiveBatch, unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
 		case unix.EINTR:
-			continue
-		case unix.EAGAIN:
-			return false
+		default:
+			return 0, errno
 		}
-		if r.err = err; err == 0 {
-			r.n = int(n)
+	}
+}
+
+// wait waits for a datagram or a stop, or both.
+func (r *receiver) wait() (stopped bool, err error) {
+	on := [...]unix.PollFd{{Fd: int32(r.fd), Events: unix.POLLIN}, {Fd: int32(r.stopped), Events: unix.POLLIN}}
+	for {
+		if _, err = unix.Poll(on[:], -1); err != unix.EINTR {
+			return on[0].Revents == 0 && on[1].Revents != 0, os.NewSyscallError("poll", err)
 		}
-		return true
 	}
 }
 
 // datagram is the i-th of the last call.
 func (r *receiver) datagram(i int) (from netip.AddrPort, payload []byte) {
-	start := i * maxDatagram
+	start := i * slotBytes
 	return r.sender(i), r.payloads[start : start+int(r.headers[i].n)]
 }
 

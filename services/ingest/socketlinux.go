@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 
@@ -67,29 +66,6 @@ func kernelDrops(ancillary []byte) (drops uint32, ok bool) {
 	return 0, false
 }
 
-// drainSocket reads what the kernel holds already, without waiting for more,
-// even after the read deadline. At most limit bytes are read: a stop must not
-// last as long as somebody goes on sending.
-func drainSocket(conn *net.UDPConn, limit int, each func(from netip.AddrPort, payload []byte)) error {
-	buffer := make([]byte, maxDatagram)
-	return control(conn, func(fd int) error {
-		for limit > 0 {
-			n, from, err := unix.Recvfrom(fd, buffer, unix.MSG_DONTWAIT)
-			switch err {
-			case nil:
-				limit -= n + 1
-				each(addrPort(from), buffer[:n])
-			case unix.EINTR:
-			case unix.EAGAIN:
-				return nil
-			default:
-				return os.NewSyscallError("recvfrom", err)
-			}
-		}
-		return nil
-	})
-}
-
 func control(conn *net.UDPConn, f func(fd int) error) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -100,14 +76,4 @@ func control(conn *net.UDPConn, f func(fd int) error) error {
 		return fmt.Errorf("cannot reach the socket: %w", err)
 	}
 	return inner
-}
-
-func addrPort(s unix.Sockaddr) netip.AddrPort {
-	switch s := s.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(s.Addr), uint16(s.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(s.Addr), uint16(s.Port))
-	}
-	return netip.AddrPort{}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 )
 
 // Elsewhere than on Linux the kernel tells neither what it granted nor what it
@@ -25,6 +26,9 @@ func shareAddress(_, _ string, _ syscall.RawConn) error {
 
 var ancillaryBytes = 0
 
+// receiveBatch is how many datagrams are taken from the kernel at a time.
+const receiveBatch = 1
+
 // receiver reads a socket one datagram at a time.
 type receiver struct {
 	conn    *net.UDPConn
@@ -36,6 +40,11 @@ type receiver struct {
 func newReceiver(conn *net.UDPConn) (*receiver, error) {
 	return &receiver{conn: conn, payload: make([]byte, maxDatagram)}, nil
 }
+
+func (r *receiver) close() { _ = r.conn.Close() }
+
+// stop lets receive wait no more.
+func (r *receiver) stop() { _ = r.conn.SetReadDeadline(time.Unix(1, 0)) }
 
 func (r *receiver) receive() (n int, err error) {
 	r.n, r.from, err = r.conn.ReadFromUDPAddrPort(r.payload)
@@ -50,5 +59,3 @@ func (r *receiver) datagram(int) (netip.AddrPort, []byte) { return r.from, r.pay
 func (r *receiver) ancillary(int) []byte { return nil }
 
 func kernelDrops([]byte) (drops uint32, ok bool) { return 0, false }
-
-func drainSocket(*net.UDPConn, int, func(netip.AddrPort, []byte)) error { return nil }

@@ -218,7 +218,7 @@ func TestTemplatesLiveAsLongAsTheConnection(t *testing.T) {
 	cfg := withStreams(testConfig(t, b))
 	in := start(t, cfg)
 	await(t, "the broker's answer", func() bool { return in.ready() == nil })
-	flows := func() float64 { return testutil.ToFloat64(in.metrics.records.WithLabelValues("flow")) }
+	flows := func() float64 { return testutil.ToFloat64(in.metrics.records.flow) }
 	missing := func() float64 { return testutil.ToFloat64(in.metrics.missingTemplates) }
 	to := in.streams.listeners[0].Addr()
 
@@ -264,7 +264,7 @@ func TestMalformedFramingEndsThatConnection(t *testing.T) {
 	}
 	send(t, good, ipfix(0, dataSet))
 	await(t, "the good connection's flow", func() bool {
-		return testutil.ToFloat64(in.metrics.records.WithLabelValues("flow")) == 1
+		return testutil.ToFloat64(in.metrics.records.flow) == 1
 	})
 	await(t, "seats", func() bool { return in.streams.seats.length() == 1 })
 }
@@ -289,7 +289,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	open[0].Close()
 	await(t, "a free seat", func() bool { return in.streams.seats.length() == 2 })
 	send(t, dial(t, "127.0.0.3", to), ipfix(0, templateSet, dataSet))
-	await(t, "a flow", func() bool { return testutil.ToFloat64(in.metrics.records.WithLabelValues("flow")) == 1 })
+	await(t, "a flow", func() bool { return testutil.ToFloat64(in.metrics.records.flow) == 1 })
 	for source, want := range map[string]float64{"127.0.0.1": 1, "127.0.0.3": 1} {
 		if n := refusedOf(in.metrics, tooManyConnections, source); n != want {
 			t.Errorf("%s: %v connections refused, want %v", source, n, want)

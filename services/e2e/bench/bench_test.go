@@ -134,7 +134,7 @@ func TestSenderLosesNothing(t *testing.T) {
 			}
 		}
 	}()
-	s := sender{port: c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), burst: 8}
+	s := sender{port: c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), burst: 8, enough: littleEnough}
 	lost, err := s.send(context.Background(), testkit.Data(t, "traffic/internet_morning.pcap.gz"))
 	if err != nil || lost > 0 {
 		t.Errorf("lost %d datagrams, error %v", lost, err)

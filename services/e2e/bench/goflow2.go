@@ -47,6 +47,7 @@ func (b *bench) goflow2(ctx context.Context, in *input, t *table) error {
 			return err
 		}
 		to := b.sender(udp, slower)
+		to.enough = littleEnough // it asks for no buffer of its own
 		lost, err := to.send(ctx, in.path)
 		if err != nil {
 			return err

@@ -21,6 +21,8 @@ type sender struct {
 	burst int
 	// rate is the most datagrams a second; 0 is as many as the receiver takes.
 	rate float64
+	// enough is how much may be queued when a burst is sent, bytes of buffer.
+	enough uint64
 
 	conns map[netip.Addr]*net.UDPConn
 	taken map[netip.Addr]bool
@@ -33,15 +35,15 @@ const defaultRate = 10_000
 // sender makes the sender of a measurement: all receivers are sent the same, in the
 // same way, at the rate that was asked for or as fast as they can if that is slower.
 func (b *bench) sender(port uint16, slower int) sender {
-	return sender{port: port, burst: firstBurst / slower, rate: b.rate / float64(slower)}
+	return sender{port: port, burst: firstBurst / slower, rate: b.rate / float64(slower), enough: receiveBuffer / 16}
 }
 
 const (
 	// firstBurst datagrams of 1,500 bytes fit the smallest receive buffer that
 	// Linux gives by default (208 KiB) twice over.
 	firstBurst = 32
-	// enough is how much may be queued when a burst is sent, bytes of buffer.
-	enough = 64 << 10
+	// littleEnough is what may be queued where the receive buffer is that one.
+	littleEnough = 64 << 10
 	// sendPatience is how long a receiver may leave its socket unread.
 	sendPatience = 30 * time.Second
 )
@@ -55,7 +57,7 @@ func (s *sender) send(ctx context.Context, path string) (lost uint64, err error)
 	defer r.Close()
 	s.conns, s.taken = map[netip.Addr]*net.UDPConn{}, map[netip.Addr]bool{}
 	defer s.close()
-	before, err := s.drained(ctx, enough)
+	before, err := s.drained(ctx, s.enough)
 	if err != nil {
 		return 0, err
 	}
@@ -89,7 +91,7 @@ func (s *sender) pause(ctx context.Context, start time.Time) error {
 			return err
 		}
 	}
-	_, err := s.drained(ctx, enough)
+	_, err := s.drained(ctx, s.enough)
 	return err
 }
 
