@@ -41,6 +41,8 @@ func (d *diary) AppendMessage(topic, _ int, _, value []byte, headers ...stage.He
 	return d.fails
 }
 
+func (d *diary) OpenTick(eventtime.Tick) {}
+
 func (d *diary) EndTick(t eventtime.Tick) error {
 	d.said = append(d.said, fmt.Sprintf("end of tick %d", t))
 	return d.fails

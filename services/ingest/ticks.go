@@ -10,6 +10,8 @@ import (
 
 // tickEnder is told of ticks: a stage.Source.
 type tickEnder interface {
+	// OpenTick says to which tick belongs what is appended from now on.
+	OpenTick(tick eventtime.Tick)
 	// EndTick says that everything received up to the end of tick has been
 	// appended.
 	EndTick(tick eventtime.Tick) error
@@ -39,6 +41,7 @@ type ticks struct {
 func newTicks(n int, open eventtime.Tick, to tickEnder, m *metrics) *ticks {
 	t := &ticks{source: to, metrics: m, at: slices.Repeat([]eventtime.Tick{open}, n), open: open}
 	t.moved.L = &t.mu
+	to.OpenTick(open)
 	return t
 }
 
@@ -87,6 +90,7 @@ func (t *ticks) pass(i int, to eventtime.Tick) {
 	if err := t.source.EndTick(first - 1); err != nil {
 		t.err = fmt.Errorf("cannot end a tick: %w", err)
 	} else {
+		t.source.OpenTick(first)
 		t.metrics.tick.Set(float64(first.Ns()) / 1e9)
 	}
 	t.open = first

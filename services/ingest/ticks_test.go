@@ -30,6 +30,8 @@ func (h *hall) say(tick eventtime.Tick) error {
 	return nil
 }
 
+func (h *hall) OpenTick(eventtime.Tick) {}
+
 func (h *hall) EndTick(t eventtime.Tick) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

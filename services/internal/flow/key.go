@@ -8,6 +8,7 @@ package flow
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 
 	"github.com/cespare/xxhash/v2"
@@ -205,24 +206,22 @@ func ConversationHash(f *flowv1.Flow) uint64 {
 }
 
 // conversationHash4 is the hash of what most flows are, IPv4 with ports, without the
-// detour by keys, which takes four times as long.
+// detour by keys, which takes four times as long. The words are those of the canonical
+// form, its 41 bytes read as little-endian numbers: realm, protocol, and each endpoint
+// as ten zeroes, ff ff, address and port.
 func conversationHash4(f *flowv1.Flow) uint64 {
 	low, lowPort := binary.BigEndian.Uint32(f.SrcAddr), uint16(f.SrcPort)
 	high, highPort := binary.BigEndian.Uint32(f.DstAddr), uint16(f.DstPort)
 	if low > high || low == high && lowPort > highPort {
 		low, lowPort, high, highPort = high, highPort, low, lowPort
 	}
-	const first, second = 5, 5 + 18 // where the endpoints stand in the canonical form
-	var b [convLen]byte
-	binary.BigEndian.PutUint32(b[:], f.Realm)
-	b[4] = uint8(f.Proto)
-	b[first+10], b[first+11] = 0xff, 0xff
-	binary.BigEndian.PutUint32(b[first+12:], low)
-	binary.BigEndian.PutUint16(b[first+16:], lowPort)
-	b[second+10], b[second+11] = 0xff, 0xff
-	binary.BigEndian.PutUint32(b[second+12:], high)
-	binary.BigEndian.PutUint16(b[second+16:], highPort)
-	return xxhash.Sum64(b[:])
+	return hash41(
+		uint64(bits.ReverseBytes32(f.Realm))|uint64(uint8(f.Proto))<<32,
+		0xff<<56,
+		0xff|uint64(bits.ReverseBytes32(low))<<8|uint64(bits.ReverseBytes16(lowPort))<<40,
+		0,
+		0xffff<<8|uint64(bits.ReverseBytes32(high))<<24|uint64(highPort>>8)<<56,
+		uint64(highPort&0xff))
 }
 
 // HostHash is the hash by which biflows (client), activity (host) and alerts

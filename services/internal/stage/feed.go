@@ -8,8 +8,9 @@ import (
 )
 
 // Feed is one goroutine's way into a Source. What feeds append belongs to the tick
-// that EndTick ends next; within a partition it is numbered feed by feed, in the
-// order in which the feeds were made, and within a feed as it was appended.
+// that EndTick ends next; within a partition it is numbered as it was appended within
+// a feed, and between feeds as their batches are full, or in the order in which the
+// feeds were made.
 type Feed struct {
 	source *Source
 
@@ -48,12 +49,16 @@ func (f *Feed) Batch(say func(to *Open) error) error {
 	if err := f.lock(); err != nil {
 		return err
 	}
-	defer f.mu.Unlock()
 	err := say(&f.open)
 	if n := f.open.out.bytes; n-f.told >= askBytes {
 		f.source.open.Add(n - f.told)
 		f.told = n
 		f.ask = true
+	}
+	cut := f.open.out.cut
+	f.mu.Unlock()
+	if cut {
+		f.source.ship(f)
 	}
 	return err
 }
@@ -109,6 +114,16 @@ func (f *Feed) take(to [][][]outBatch) {
 	f.open.out.take(func(t, p int, b *outBatch, _ bool) { to[t][p] = append(to[t][p], *b) })
 	f.source.open.Add(-f.told)
 	f.told, f.ask = 0, false
+}
+
+// takeFull hands over the batches that are full.
+func (f *Feed) takeFull(to func(t, p int, b *outBatch)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open.out.takeFull(to)
+	n := f.open.out.bytes
+	f.source.open.Add(n - f.told)
+	f.told = n
 }
 
 func (f *Feed) anyOpen() bool {

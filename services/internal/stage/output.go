@@ -14,6 +14,8 @@ type Output struct {
 	maxBytes int
 	// bytes is what has been said so far.
 	bytes int64
+	// cut tells that some partition has a batch that is full.
+	cut bool
 }
 
 // messageBytes is what a message of its own counts for beside its key and value.
@@ -109,6 +111,7 @@ func (o *Output) close(topic, partition int, b *outBatch, end int) {
 		b.value = b.value[:end]
 		p := &o.topics[topic][partition]
 		p.batches = append(p.batches, outBatch{value: moved, count: 1})
+		o.cut = true
 		return
 	}
 	b.count++
@@ -155,7 +158,7 @@ func (o *Output) Reset() {
 // take hands over every batch with its buffer and leaves the output empty. last
 // tells the last batch of a partition.
 func (o *Output) take(f func(topic, partition int, b *outBatch, last bool)) {
-	o.bytes = 0
+	o.bytes, o.cut = 0, false
 	for t := range o.topics {
 		for p := range o.topics[t] {
 			batches := o.topics[t][p].batches
@@ -169,6 +172,31 @@ func (o *Output) take(f func(topic, partition int, b *outBatch, last bool)) {
 			o.topics[t][p].batches = batches[:0]
 		}
 	}
+}
+
+// takeFull hands over all batches but the one of each partition that is being
+// filled, and tells how many bytes they had.
+func (o *Output) takeFull(f func(topic, partition int, b *outBatch)) (bytes int64) {
+	o.cut = false
+	for t := range o.topics {
+		for p := range o.topics[t] {
+			batches := o.topics[t][p].batches
+			full := len(batches) - 1
+			for i := range max(full, 0) {
+				if bytes += int64(len(batches[i].key) + len(batches[i].value)); batches[i].plain {
+					bytes += messageBytes
+				}
+				f(t, p, &batches[i])
+			}
+			if full > 0 {
+				batches[0] = batches[full]
+				clear(batches[1:])
+				o.topics[t][p].batches = batches[:1]
+			}
+		}
+	}
+	o.bytes -= bytes
+	return bytes
 }
 
 // only panics if anything was said to another partition than p.

@@ -70,7 +70,11 @@ type Source struct {
 	seqs   [][]int64
 	plain  []bool // topics of plain messages get no marks
 	tick   eventtime.Tick
-	closed bool
+	// begun is the open tick where OpenTick has named it, else beforeAll; shipped tells
+	// that some of it is queued.
+	begun   eventtime.Tick
+	shipped bool
+	closed  bool
 	// stopped is closed when Run has ended: nobody writes any more.
 	stopped chan struct{}
 	// bye is closed when the last word is queued.
@@ -96,7 +100,7 @@ func NewSource(cfg Config, name string, topics []string, opts SourceOptions, reg
 		plan.topics = append(plan.topics, writerTopic{name: cfg.Topic(t), partitions: n, only: -1})
 	}
 	s := &Source{cfg: cfg, name: name, block: opts.Block, client: cfg.client(), m: newMetrics(reg, "source"),
-		log: log, plan: plan, started: time.Now(), topics: topics, counts: counts, plain: plain, tick: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
+		log: log, plan: plan, started: time.Now(), topics: topics, counts: counts, plain: plain, tick: beforeAll, begun: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
 	for _, n := range counts {
 		s.seqs = append(s.seqs, make([]int64, n))
 		s.sealed = append(s.sealed, make([][]outBatch, n))
@@ -142,6 +146,47 @@ func (s *Source) Feed() *Feed {
 	return f
 }
 
+// OpenTick names the tick to which belongs what is appended from now on, up to its
+// EndTick. Then batches that are full need not wait for its end: the tick takes less
+// memory, and Kafka gets it piece by piece.
+func (s *Source) OpenTick(tick eventtime.Tick) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if tick <= s.tick {
+		panic(fmt.Sprintf("BUG: tick %d is opened after tick %d", tick, s.tick))
+	}
+	s.begun = tick
+}
+
+// ship queues what is full of the open tick.
+func (s *Source) ship(f *Feed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun == beforeAll || s.closed {
+		return // then it goes with the end of the tick
+	}
+	put := s.way()
+	s.shipped = true
+	f.takeFull(func(t, p int, b *outBatch) { put(t, p, s.number(t, p, s.begun, b)) })
+}
+
+// way is where messages go now: to their lanes, or into the spool.
+func (s *Source) way() func(t, p int, m outgoing) {
+	if s.spooler != nil {
+		if s.spooler.consider(); s.spooler.on {
+			return s.spooler.put
+		}
+	}
+	return s.writer.put
+}
+
+// number makes a batch the next message of a partition.
+func (s *Source) number(t, p int, tick eventtime.Tick, b *outBatch) outgoing {
+	m := outgoing{header: header{seq: s.seqs[t][p], tick: tick}, key: b.key, value: b.value, count: b.count, fields: b.fields, pooled: !b.plain}
+	s.seqs[t][p] += int64(b.count)
+	return m
+}
+
 // EndTick seals the open tick: its records are numbered and queued, every
 // partition of every topic that got none is told of the tick. Ticks must rise;
 // one that does not is a mistake of the caller. It does not wait, and takes the
@@ -163,16 +208,16 @@ func (s *Source) EndTick(tick eventtime.Tick) error {
 // nobody waits for them.
 func (s *Source) seal(tick eventtime.Tick, bye string) {
 	first := s.tick == beforeAll
-	s.tick = tick
+	s.tick, s.begun, s.shipped = tick, beforeAll, false
 	for _, f := range s.feeds {
 		f.take(s.sealed)
 	}
 	put := s.writer.put
-	if s.spooler != nil && !first { // the announcement waits for nobody
-		if s.spooler.consider(); s.spooler.on {
-			put = s.spooler.put
-			defer s.spooler.flush()
-		}
+	if !first { // the announcement waits for nobody
+		put = s.way()
+	}
+	if s.spooler != nil {
+		defer s.spooler.flush()
 	}
 	for t := range s.sealed {
 		for p, batches := range s.sealed[t] {
@@ -189,13 +234,10 @@ func (s *Source) queue(t, p int, tick eventtime.Tick, bye string, batches []outB
 		bye = ""
 	}
 	for i := range batches {
-		b := &batches[i]
-		m := outgoing{header: header{seq: s.seqs[t][p], tick: tick, end: i == len(batches)-1},
-			key: b.key, value: b.value, count: b.count, fields: b.fields, pooled: !b.plain}
-		if m.end {
+		m := s.number(t, p, tick, &batches[i])
+		if m.end = i == len(batches)-1; m.end {
 			m.bye = bye
 		}
-		s.seqs[t][p] += int64(b.count)
 		put(t, p, m)
 	}
 	if len(batches) == 0 && !s.plain[t] {
@@ -232,8 +274,8 @@ func (s *Source) sayBye(bye string) error {
 	s.closed = true
 	s.gone.Store(true)
 	tick := s.tick
-	if s.anyOpen() || tick == beforeAll {
-		tick = max(tick+1, 1)
+	if s.anyOpen() || s.shipped || tick == beforeAll {
+		tick = max(tick+1, s.begun, 1)
 	}
 	s.seal(tick, bye)
 	close(s.bye)

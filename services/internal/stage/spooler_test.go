@@ -171,6 +171,31 @@ func TestSpoolWhileKafkaIsAway(t *testing.T) {
 	}
 }
 
+// TestSpooledIsNotWritten: what waits on disk is not in Kafka, and its origin must
+// not be forgotten before it is.
+func TestSpooledIsNotWritten(t *testing.T) {
+	cfg := newBroker(t)
+	ensure(t, cfg)
+	s := startSpooling(t, cfg, "one", SpoolOptions{Dir: t.TempDir(), MaxBytes: 1 << 30})
+	s.sayUntil("an answer", func() bool { return s.Connected(s.started) })
+	s.net.kill()
+	s.sayUntil("the spool", func() bool { return s.spooler.spool.Bytes() > 0 })
+	for range 40 {
+		s.say(100, 5000)
+	}
+	last := s.said[len(s.said)-1]
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	written := make(chan error, 1)
+	go func() { written <- s.Written(ctx) }()
+	s.net.heal()
+	s.sayUntil("everything to be written", func() bool { return len(written) > 0 })
+	if err := <-written; err != nil || !slices.Contains(hear(t, cfg, Events).records, last) {
+		t.Errorf("said to be written (%v) before it is", err)
+	}
+	s.stop()
+}
+
 // TestSpoolOutlivesTheProcess: a source that is stopped while Kafka is away leaves
 // everything, what waited in memory too; the next one sends it under the old name,
 // with its goodbye, before its own.

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Written returns once Kafka (or the spool) has everything that was appended
-// before the call, so that its origin may be forgotten. It waits for the open tick
-// to be ended, which is for others to do.
+// Written returns once Kafka has everything that was appended before the call, so
+// that its origin may be forgotten. What waits in the spool is not there yet: the
+// spool is bounded, and gives up its oldest. It waits for the open tick to be ended,
+// which is for others to do.
 func (s *Source) Written(ctx context.Context) error {
 	if err := s.sealedSince(ctx); err != nil {
 		return err
@@ -15,6 +16,11 @@ func (s *Source) Written(ctx context.Context) error {
 	s.mu.Lock()
 	at := s.writer.positions()
 	s.mu.Unlock()
+	if s.spooler != nil {
+		if err := s.spooler.empty(ctx); err != nil {
+			return err
+		}
+	}
 	return s.writer.reached(ctx, at)
 }
 
