@@ -18,6 +18,8 @@ const (
 	lineBoth   = "nfcapd + nfdump -B"
 	lineFloor  = "one vtprotobuf decode + encode"
 	lineDecode = "decode and map alone"
+	// lineCompressed is ingest with the compression that it has by default.
+	lineCompressed = "ingest, compressed"
 )
 
 // cost is what a process used from its start to its end.
@@ -88,7 +90,7 @@ func (t *table) print(w io.Writer, in *input) error {
 	}
 	for _, r := range []struct{ us, them string }{
 		{lineRun, lineBoth}, {"dedup", lineFloor}, {"stitch", lineFloor},
-		{systemIngest, lineNfcapd}, {systemIngest, systemGoflow},
+		{systemIngest, lineNfcapd}, {systemIngest, systemGoflow}, {lineCompressed, lineNfcapd}, {lineCompressed, systemGoflow},
 	} {
 		if err := t.compare(w, in, r.us, r.them); err != nil {
 			return err

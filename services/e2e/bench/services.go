@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/flowledger/flowledger/services/internal/stage"
 )
 
 // cluster is a fresh broker, and a ledger if the sink is measured, in a process
@@ -52,7 +54,11 @@ func (b *bench) services(ctx context.Context, in *input, t *table) error {
 		}
 	}
 	if b.chosen(systemIngest) {
-		if err := c.ingest(ctx, in, t); err != nil {
+		// nfcapd's files are uncompressed by default, so the first is to be compared with it.
+		if err := c.ingest(ctx, in, t, systemIngest, "none"); err != nil {
+			return err
+		}
+		if err := c.ingest(ctx, in, t, lineCompressed, stage.Default().Compression); err != nil {
 			return err
 		}
 	}
@@ -128,9 +134,9 @@ func (c *cluster) stages(ctx context.Context, in *input, t *table, names []strin
 }
 
 // ingest sends the capture over UDP, on topics of its own.
-func (c *cluster) ingest(ctx context.Context, in *input, t *table) error {
+func (c *cluster) ingest(ctx context.Context, in *input, t *table, line, compression string) error {
 	return patiently(func(slower int) error {
-		prefix := "ingest" + strconv.Itoa(slower) + "."
+		prefix := "ingest." + compression + strconv.Itoa(slower) + "."
 		if _, err := c.finish(ctx, c.command("topics", "flowctl", "topics", "--kafka.brokers", c.kafka, "--kafka.topic_prefix", prefix)); err != nil {
 			return err
 		}
@@ -139,7 +145,7 @@ func (c *cluster) ingest(ctx context.Context, in *input, t *table) error {
 			return err
 		}
 		s, err := c.startService(ctx, systemIngest, "--listen", fmt.Sprintf("%s:%d", localhost, port), "--kafka.topic_prefix", prefix,
-			"--receive_buffer", strconv.Itoa(receiveBuffer))
+			"--receive_buffer", strconv.Itoa(receiveBuffer), "--kafka.compression", compression)
 		if err != nil {
 			return err
 		}
@@ -156,7 +162,7 @@ func (c *cluster) ingest(ctx context.Context, in *input, t *table) error {
 		if lost+at.dropped > 0 {
 			return fmt.Errorf("ingest: %w: %d of %d", errLost, lost+at.dropped, udp.sent)
 		}
-		t.add(systemIngest, s.cost)
+		t.add(line, s.cost)
 		return nil
 	})
 }

@@ -58,7 +58,7 @@ func Default() Config {
 		Partitions:        Partitions{Conversations: 4, Hosts: 4, Exporters: 1},
 		ReplicationFactor: 1,
 		Group:             "flowledger",
-		Compression:       "lz4",
+		Compression:       "snappy",
 		SnapshotInterval:  30 * time.Second,
 		SnapshotRecords:   1_000_000,
 		SessionTimeout:    10 * time.Second,
