@@ -5,16 +5,15 @@ import (
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
 	"github.com/flowledger/flowledger/services/stitch/biflow"
-
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
 // core runs a biflow.Table as a stage: batches of flows in, biflows out to the
-// partition of their client.
+// partition of their client. Neither are ever messages: the table reads what it
+// needs off the wire, and what it says it writes there.
 type core struct {
 	table *biflow.Table
-	flows flow.Decoder[flowv1.Flow, *flowv1.Flow]
-	out   []*flowv1.Biflow
+	in    biflow.Input
+	out   biflow.Output
 }
 
 func newCore(cfg Config, _ int) stage.Core {
@@ -22,28 +21,24 @@ func newCore(cfg Config, _ int) stage.Core {
 }
 
 func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
-	c.flows.Reset()
+	c.in.Reset()
 	for _, b := range in {
-		c.flows.Add(b.Value)
+		c.in.Add(b.Value)
 	}
-	flow.SortDeduped(c.flows.Records)
-	c.table.Tick(tick, c.flows.Records, c.keep)
+	c.table.TickWire(tick, &c.in, &c.out)
 	c.send(out)
 }
 
 func (c *core) End(tick eventtime.Tick, out *stage.Output) {
-	c.table.End(tick, c.keep)
+	c.table.EndWire(tick, &c.out)
 	c.send(out)
 }
 
-func (c *core) keep(b *flowv1.Biflow) { c.out = append(c.out, b) }
-
 func (c *core) send(out *stage.Output) {
-	flow.SortBiflows(c.out)
-	for _, b := range c.out {
-		out.Append(0, flow.Partition(flow.HostHash(b.ClientAddr), out.Partitions(0)), b)
-	}
-	c.out = c.out[:0]
+	n := out.Partitions(0)
+	c.out.Each(func(client uint64, delimited []byte) {
+		out.AppendEncoded(0, flow.Partition(client, n), delimited)
+	})
 }
 
 func (c *core) NextTimer() eventtime.Tick { return c.table.NextTimer() }

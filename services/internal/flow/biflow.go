@@ -44,10 +44,14 @@ func biflowSides(to []byte, i int, b *flowv1.Biflow) int {
 		binary.LittleEndian.PutUint64(to[i+1:], b.FlowId)
 		i += 9
 	}
-	for n, v := range [...]uint32{b.Version, b.Realm, b.Proto} {
-		if v != 0 {
-			i = putShort(to, i, 2+byte(n), uint64(v))
-		}
+	if b.Version != 0 {
+		i = putShort(to, i, 2, uint64(b.Version))
+	}
+	if b.Realm != 0 {
+		i = putShort(to, i, 3, uint64(b.Realm))
+	}
+	if b.Proto != 0 {
+		i = putShort(to, i, 4, uint64(b.Proto))
 	}
 	if len(b.ClientAddr) > 0 {
 		i = putAddress(to, i, 5, b.ClientAddr)
@@ -61,25 +65,60 @@ func biflowSides(to []byte, i int, b *flowv1.Biflow) int {
 	if b.ServerPort != 0 {
 		i = putShort(to, i, 8, uint64(b.ServerPort))
 	}
-	for n, v := range [...]uint64{b.ClientBytes, b.ClientPackets, uint64(b.ClientTcpFlags), b.ServerBytes, b.ServerPackets, uint64(b.ServerTcpFlags), b.NewClientBytes} {
-		if v != 0 {
-			i = putShort(to, i, 9+byte(n), v)
-		}
+	if b.ClientBytes != 0 {
+		i = putShort(to, i, 9, b.ClientBytes)
 	}
-	for n, v := range [...]uint64{b.NewClientPackets, b.NewServerBytes, b.NewServerPackets} {
-		if v != 0 {
-			i = putLarge(to, i, 16+uint16(n), v)
-		}
+	if b.ClientPackets != 0 {
+		i = putShort(to, i, 10, b.ClientPackets)
+	}
+	if b.ClientTcpFlags != 0 {
+		i = putShort(to, i, 11, uint64(b.ClientTcpFlags))
+	}
+	if b.ServerBytes != 0 {
+		i = putShort(to, i, 12, b.ServerBytes)
+	}
+	if b.ServerPackets != 0 {
+		i = putShort(to, i, 13, b.ServerPackets)
+	}
+	if b.ServerTcpFlags != 0 {
+		i = putShort(to, i, 14, uint64(b.ServerTcpFlags))
+	}
+	if b.NewClientBytes|b.NewClientPackets|b.NewServerBytes|b.NewServerPackets != 0 {
+		i = biflowNews(to, i, b)
+	}
+	return i
+}
+
+// biflowNews writes what is new: nothing, in a last version mostly.
+func biflowNews(to []byte, i int, b *flowv1.Biflow) int {
+	if b.NewClientBytes != 0 {
+		i = putShort(to, i, 15, b.NewClientBytes)
+	}
+	if b.NewClientPackets != 0 {
+		i = putLarge(to, i, 16, b.NewClientPackets)
+	}
+	if b.NewServerBytes != 0 {
+		i = putLarge(to, i, 17, b.NewServerBytes)
+	}
+	if b.NewServerPackets != 0 {
+		i = putLarge(to, i, 18, b.NewServerPackets)
 	}
 	return i
 }
 
 // biflowVerdict writes the fields 19 to 29: when, and what is thought of it.
 func biflowVerdict(to []byte, i int, b *flowv1.Biflow) int {
-	for n, v := range [...]uint64{b.TimeFlowStartNs, b.TimeFlowEndNs, b.TimeOpenedNs, b.TimeUpdatedNs} {
-		if v != 0 {
-			i = putTime(to, i, 19+uint16(n), v)
-		}
+	if b.TimeFlowStartNs != 0 {
+		i = putTime(to, i, 19, b.TimeFlowStartNs)
+	}
+	if b.TimeFlowEndNs != 0 {
+		i = putTime(to, i, 20, b.TimeFlowEndNs)
+	}
+	if b.TimeOpenedNs != 0 {
+		i = putTime(to, i, 21, b.TimeOpenedNs)
+	}
+	if b.TimeUpdatedNs != 0 {
+		i = putTime(to, i, 22, b.TimeUpdatedNs)
 	}
 	if b.InitiatorEvidence != 0 {
 		i = putLarge(to, i, 23, uint64(b.InitiatorEvidence))
@@ -89,10 +128,20 @@ func biflowVerdict(to []byte, i int, b *flowv1.Biflow) int {
 		binary.LittleEndian.PutUint32(to[i+2:], v)
 		i += 6
 	}
-	for n, v := range [...]uint32{uint32(b.ConnState), uint32(b.CloseReason), b.IcmpType, b.IcmpCode, b.Segments} {
-		if v != 0 {
-			i = putLarge(to, i, 25+uint16(n), uint64(v))
-		}
+	if b.ConnState != 0 {
+		i = putLarge(to, i, 25, uint64(b.ConnState))
+	}
+	if b.CloseReason != 0 {
+		i = putLarge(to, i, 26, uint64(b.CloseReason))
+	}
+	if b.IcmpType != 0 {
+		i = putLarge(to, i, 27, uint64(b.IcmpType))
+	}
+	if b.IcmpCode != 0 {
+		i = putLarge(to, i, 28, uint64(b.IcmpCode))
+	}
+	if b.Segments != 0 {
+		i = putLarge(to, i, 29, uint64(b.Segments))
 	}
 	return i
 }
@@ -121,10 +170,11 @@ func biflowRest(to []byte, i int, b *flowv1.Biflow) int {
 	if b.PrevFlowId != 0 {
 		i = putFixed(to, i, 43, b.PrevFlowId)
 	}
-	for n, v := range [...]bool{b.DirectionRevised, b.DirectionConflict} {
-		if v {
-			i = putLarge(to, i, 44+uint16(n), 1)
-		}
+	if b.DirectionRevised {
+		i = putLarge(to, i, 44, 1)
+	}
+	if b.DirectionConflict {
+		i = putLarge(to, i, 45, 1)
 	}
 	if len(b.FirewallRule) > 0 {
 		i = putText(to, i, 46, b.FirewallRule)

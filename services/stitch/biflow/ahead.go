@@ -1,6 +1,10 @@
 package biflow
 
-import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+import (
+	"github.com/flowledger/flowledger/services/internal/flow"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
 
 // lookahead is how many flows are looked up at once.
 const lookahead = 64
@@ -26,6 +30,15 @@ func (a *ahead) fromMessages(flows []*flowv1.Flow) int {
 		a.segments[i] = &a.own[i]
 	}
 	return len(flows)
+}
+
+// fromInput takes the next flows of an input and returns how many it has taken.
+func (a *ahead) fromInput(in *Input, sorted []flow.Place) int {
+	sorted = sorted[:min(len(sorted), lookahead)]
+	for i, p := range sorted {
+		a.segments[i] = &in.segments[p.At]
+	}
+	return len(sorted)
 }
 
 // applyAhead applies the next n flows.

@@ -91,6 +91,24 @@ func (t *Table) Tick(now eventtime.Tick, flows []*flowv1.Flow, emit func(*flowv1
 	t.finish(&t.out)
 }
 
+// TickWire is Tick from wire to wire. The flows may be in any order.
+func (t *Table) TickWire(now eventtime.Tick, in *Input, out *Output) {
+	out.reset()
+	t.now = now
+	for sorted := in.order(); len(sorted) > 0; {
+		n := t.ahead.fromInput(in, sorted)
+		t.applyAhead(n)
+		sorted = sorted[n:]
+	}
+	t.finish(out)
+}
+
+// EndWire is End to the wire.
+func (t *Table) EndWire(now eventtime.Tick, out *Output) {
+	out.reset()
+	t.end(now, out)
+}
+
 // End closes everything: the timeline is over.
 func (t *Table) End(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 	t.out.begin(emit)
