@@ -1063,14 +1063,23 @@ type Reporter struct {
 	InIf                uint32                 `protobuf:"varint,18,opt,name=in_if,json=inIf,proto3" json:"in_if,omitempty"`
 	OutIf               uint32                 `protobuf:"varint,19,opt,name=out_if,json=outIf,proto3" json:"out_if,omitempty"`
 	IpTos               uint32                 `protobuf:"varint,23,opt,name=ip_tos,json=ipTos,proto3" json:"ip_tos,omitempty"`
+	ForwardingStatus    uint32                 `protobuf:"varint,24,opt,name=forwarding_status,json=forwardingStatus,proto3" json:"forwarding_status,omitempty"`
 	TcpFlags            uint32                 `protobuf:"varint,26,opt,name=tcp_flags,json=tcpFlags,proto3" json:"tcp_flags,omitempty"`
 	VlanId              uint32                 `protobuf:"varint,29,opt,name=vlan_id,json=vlanId,proto3" json:"vlan_id,omitempty"`
 	ObservationDomainId uint32                 `protobuf:"varint,70,opt,name=observation_domain_id,json=observationDomainId,proto3" json:"observation_domain_id,omitempty"`
 	TimeFlowStartNs     uint64                 `protobuf:"varint,111,opt,name=time_flow_start_ns,json=timeFlowStartNs,proto3" json:"time_flow_start_ns,omitempty"`
 	TimeFlowEndNs       uint64                 `protobuf:"varint,112,opt,name=time_flow_end_ns,json=timeFlowEndNs,proto3" json:"time_flow_end_ns,omitempty"`
 	Direction           Direction              `protobuf:"varint,200,opt,name=direction,proto3,enum=flow.v1.Direction" json:"direction,omitempty"`
+	PostSrcAddr         []byte                 `protobuf:"bytes,207,opt,name=post_src_addr,json=postSrcAddr,proto3" json:"post_src_addr,omitempty"`
+	PostDstAddr         []byte                 `protobuf:"bytes,208,opt,name=post_dst_addr,json=postDstAddr,proto3" json:"post_dst_addr,omitempty"`
+	PostSrcPort         uint32                 `protobuf:"varint,209,opt,name=post_src_port,json=postSrcPort,proto3" json:"post_src_port,omitempty"`
+	PostDstPort         uint32                 `protobuf:"varint,210,opt,name=post_dst_port,json=postDstPort,proto3" json:"post_dst_port,omitempty"`
 	Application         string                 `protobuf:"bytes,211,opt,name=application,proto3" json:"application,omitempty"`
 	User                string                 `protobuf:"bytes,212,opt,name=user,proto3" json:"user,omitempty"`
+	HttpHost            string                 `protobuf:"bytes,213,opt,name=http_host,json=httpHost,proto3" json:"http_host,omitempty"`
+	HttpUrl             string                 `protobuf:"bytes,214,opt,name=http_url,json=httpUrl,proto3" json:"http_url,omitempty"`
+	DnsName             string                 `protobuf:"bytes,215,opt,name=dns_name,json=dnsName,proto3" json:"dns_name,omitempty"`
+	FirewallEvent       uint32                 `protobuf:"varint,236,opt,name=firewall_event,json=firewallEvent,proto3" json:"firewall_event,omitempty"`
 	FirewallRule        string                 `protobuf:"bytes,237,opt,name=firewall_rule,json=firewallRule,proto3" json:"firewall_rule,omitempty"`
 	RecordId            uint64                 `protobuf:"fixed64,232,opt,name=record_id,json=recordId,proto3" json:"record_id,omitempty"`
 	unknownFields       protoimpl.UnknownFields
@@ -1184,6 +1193,13 @@ func (x *Reporter) GetIpTos() uint32 {
 	return 0
 }
 
+func (x *Reporter) GetForwardingStatus() uint32 {
+	if x != nil {
+		return x.ForwardingStatus
+	}
+	return 0
+}
+
 func (x *Reporter) GetTcpFlags() uint32 {
 	if x != nil {
 		return x.TcpFlags
@@ -1226,6 +1242,34 @@ func (x *Reporter) GetDirection() Direction {
 	return Direction_DIRECTION_UNSPECIFIED
 }
 
+func (x *Reporter) GetPostSrcAddr() []byte {
+	if x != nil {
+		return x.PostSrcAddr
+	}
+	return nil
+}
+
+func (x *Reporter) GetPostDstAddr() []byte {
+	if x != nil {
+		return x.PostDstAddr
+	}
+	return nil
+}
+
+func (x *Reporter) GetPostSrcPort() uint32 {
+	if x != nil {
+		return x.PostSrcPort
+	}
+	return 0
+}
+
+func (x *Reporter) GetPostDstPort() uint32 {
+	if x != nil {
+		return x.PostDstPort
+	}
+	return 0
+}
+
 func (x *Reporter) GetApplication() string {
 	if x != nil {
 		return x.Application
@@ -1238,6 +1282,34 @@ func (x *Reporter) GetUser() string {
 		return x.User
 	}
 	return ""
+}
+
+func (x *Reporter) GetHttpHost() string {
+	if x != nil {
+		return x.HttpHost
+	}
+	return ""
+}
+
+func (x *Reporter) GetHttpUrl() string {
+	if x != nil {
+		return x.HttpUrl
+	}
+	return ""
+}
+
+func (x *Reporter) GetDnsName() string {
+	if x != nil {
+		return x.DnsName
+	}
+	return ""
+}
+
+func (x *Reporter) GetFirewallEvent() uint32 {
+	if x != nil {
+		return x.FirewallEvent
+	}
+	return 0
 }
 
 func (x *Reporter) GetFirewallRule() string {
@@ -1622,7 +1694,7 @@ const file_flow_v1_flow_proto_rawDesc = "" +
 	"\regress_vrf_id\x18\xf0\x01 \x01(\rR\vegressVrfId\x12\x13\n" +
 	"\x04late\x18\xf1\x01 \x01(\bR\x04late\x12(\n" +
 	"\x0fpackets_unknown\x18\xf2\x01 \x01(\bR\x0epacketsUnknown\x12\"\n" +
-	"\ftime_suspect\x18\xf3\x01 \x01(\bR\vtimeSuspect\"\xaa\x05\n" +
+	"\ftime_suspect\x18\xf3\x01 \x01(\bR\vtimeSuspect\"\xe9\a\n" +
 	"\bReporter\x12%\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x11.flow.v1.FlowTypeR\x04type\x12#\n" +
 	"\rsampling_rate\x18\x03 \x01(\x04R\fsamplingRate\x12\x14\n" +
@@ -1635,15 +1707,24 @@ const file_flow_v1_flow_proto_rawDesc = "" +
 	"\x06dst_as\x18\x0f \x01(\rR\x05dstAs\x12\x13\n" +
 	"\x05in_if\x18\x12 \x01(\rR\x04inIf\x12\x15\n" +
 	"\x06out_if\x18\x13 \x01(\rR\x05outIf\x12\x15\n" +
-	"\x06ip_tos\x18\x17 \x01(\rR\x05ipTos\x12\x1b\n" +
+	"\x06ip_tos\x18\x17 \x01(\rR\x05ipTos\x12+\n" +
+	"\x11forwarding_status\x18\x18 \x01(\rR\x10forwardingStatus\x12\x1b\n" +
 	"\ttcp_flags\x18\x1a \x01(\rR\btcpFlags\x12\x17\n" +
 	"\avlan_id\x18\x1d \x01(\rR\x06vlanId\x122\n" +
 	"\x15observation_domain_id\x18F \x01(\rR\x13observationDomainId\x12+\n" +
 	"\x12time_flow_start_ns\x18o \x01(\x04R\x0ftimeFlowStartNs\x12'\n" +
 	"\x10time_flow_end_ns\x18p \x01(\x04R\rtimeFlowEndNs\x121\n" +
-	"\tdirection\x18\xc8\x01 \x01(\x0e2\x12.flow.v1.DirectionR\tdirection\x12!\n" +
+	"\tdirection\x18\xc8\x01 \x01(\x0e2\x12.flow.v1.DirectionR\tdirection\x12#\n" +
+	"\rpost_src_addr\x18\xcf\x01 \x01(\fR\vpostSrcAddr\x12#\n" +
+	"\rpost_dst_addr\x18\xd0\x01 \x01(\fR\vpostDstAddr\x12#\n" +
+	"\rpost_src_port\x18\xd1\x01 \x01(\rR\vpostSrcPort\x12#\n" +
+	"\rpost_dst_port\x18\xd2\x01 \x01(\rR\vpostDstPort\x12!\n" +
 	"\vapplication\x18\xd3\x01 \x01(\tR\vapplication\x12\x13\n" +
-	"\x04user\x18\xd4\x01 \x01(\tR\x04user\x12$\n" +
+	"\x04user\x18\xd4\x01 \x01(\tR\x04user\x12\x1c\n" +
+	"\thttp_host\x18\xd5\x01 \x01(\tR\bhttpHost\x12\x1a\n" +
+	"\bhttp_url\x18\xd6\x01 \x01(\tR\ahttpUrl\x12\x1a\n" +
+	"\bdns_name\x18\xd7\x01 \x01(\tR\adnsName\x12&\n" +
+	"\x0efirewall_event\x18\xec\x01 \x01(\rR\rfirewallEvent\x12$\n" +
 	"\rfirewall_rule\x18\xed\x01 \x01(\tR\ffirewallRule\x12\x1c\n" +
 	"\trecord_id\x18\xe8\x01 \x01(\x06R\brecordId\"\x9b\x06\n" +
 	"\x03Vpc\x12\x1d\n" +

@@ -731,6 +731,13 @@ func (m *Reporter) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0xea
 	}
+	if m.FirewallEvent != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.FirewallEvent))
+		i--
+		dAtA[i] = 0xe
+		i--
+		dAtA[i] = 0xe0
+	}
 	if m.RecordId != 0 {
 		i -= 8
 		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.RecordId))
@@ -738,6 +745,33 @@ func (m *Reporter) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		dAtA[i] = 0xe
 		i--
 		dAtA[i] = 0xc1
+	}
+	if len(m.DnsName) > 0 {
+		i -= len(m.DnsName)
+		copy(dAtA[i:], m.DnsName)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.DnsName)))
+		i--
+		dAtA[i] = 0xd
+		i--
+		dAtA[i] = 0xba
+	}
+	if len(m.HttpUrl) > 0 {
+		i -= len(m.HttpUrl)
+		copy(dAtA[i:], m.HttpUrl)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.HttpUrl)))
+		i--
+		dAtA[i] = 0xd
+		i--
+		dAtA[i] = 0xb2
+	}
+	if len(m.HttpHost) > 0 {
+		i -= len(m.HttpHost)
+		copy(dAtA[i:], m.HttpHost)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.HttpHost)))
+		i--
+		dAtA[i] = 0xd
+		i--
+		dAtA[i] = 0xaa
 	}
 	if len(m.User) > 0 {
 		i -= len(m.User)
@@ -756,6 +790,38 @@ func (m *Reporter) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		dAtA[i] = 0xd
 		i--
 		dAtA[i] = 0x9a
+	}
+	if m.PostDstPort != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.PostDstPort))
+		i--
+		dAtA[i] = 0xd
+		i--
+		dAtA[i] = 0x90
+	}
+	if m.PostSrcPort != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.PostSrcPort))
+		i--
+		dAtA[i] = 0xd
+		i--
+		dAtA[i] = 0x88
+	}
+	if len(m.PostDstAddr) > 0 {
+		i -= len(m.PostDstAddr)
+		copy(dAtA[i:], m.PostDstAddr)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PostDstAddr)))
+		i--
+		dAtA[i] = 0xd
+		i--
+		dAtA[i] = 0x82
+	}
+	if len(m.PostSrcAddr) > 0 {
+		i -= len(m.PostSrcAddr)
+		copy(dAtA[i:], m.PostSrcAddr)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PostSrcAddr)))
+		i--
+		dAtA[i] = 0xc
+		i--
+		dAtA[i] = 0xfa
 	}
 	if m.Direction != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Direction))
@@ -798,6 +864,13 @@ func (m *Reporter) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		dAtA[i] = 0x1
 		i--
 		dAtA[i] = 0xd0
+	}
+	if m.ForwardingStatus != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ForwardingStatus))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xc0
 	}
 	if m.IpTos != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.IpTos))
@@ -1445,6 +1518,9 @@ func (m *Reporter) SizeVT() (n int) {
 	if m.IpTos != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.IpTos))
 	}
+	if m.ForwardingStatus != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.ForwardingStatus))
+	}
 	if m.TcpFlags != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.TcpFlags))
 	}
@@ -1463,6 +1539,20 @@ func (m *Reporter) SizeVT() (n int) {
 	if m.Direction != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.Direction))
 	}
+	l = len(m.PostSrcAddr)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.PostDstAddr)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.PostSrcPort != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.PostSrcPort))
+	}
+	if m.PostDstPort != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.PostDstPort))
+	}
 	l = len(m.Application)
 	if l > 0 {
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
@@ -1471,8 +1561,23 @@ func (m *Reporter) SizeVT() (n int) {
 	if l > 0 {
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	l = len(m.HttpHost)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.HttpUrl)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.DnsName)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	if m.RecordId != 0 {
 		n += 10
+	}
+	if m.FirewallEvent != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.FirewallEvent))
 	}
 	l = len(m.FirewallRule)
 	if l > 0 {
@@ -3827,6 +3932,25 @@ func (m *Reporter) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 24:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ForwardingStatus", wireType)
+			}
+			m.ForwardingStatus = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ForwardingStatus |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 26:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field TcpFlags", wireType)
@@ -3941,6 +4065,112 @@ func (m *Reporter) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 207:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostSrcAddr", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PostSrcAddr = append(m.PostSrcAddr[:0], dAtA[iNdEx:postIndex]...)
+			if m.PostSrcAddr == nil {
+				m.PostSrcAddr = []byte{}
+			}
+			iNdEx = postIndex
+		case 208:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostDstAddr", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PostDstAddr = append(m.PostDstAddr[:0], dAtA[iNdEx:postIndex]...)
+			if m.PostDstAddr == nil {
+				m.PostDstAddr = []byte{}
+			}
+			iNdEx = postIndex
+		case 209:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostSrcPort", wireType)
+			}
+			m.PostSrcPort = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PostSrcPort |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 210:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostDstPort", wireType)
+			}
+			m.PostDstPort = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PostDstPort |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 211:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Application", wireType)
@@ -4005,6 +4235,102 @@ func (m *Reporter) UnmarshalVT(dAtA []byte) error {
 			}
 			m.User = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 213:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HttpHost", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.HttpHost = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 214:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HttpUrl", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.HttpUrl = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 215:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DnsName", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.DnsName = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		case 232:
 			if wireType != 1 {
 				return fmt.Errorf("proto: wrong wireType = %d for field RecordId", wireType)
@@ -4015,6 +4341,25 @@ func (m *Reporter) UnmarshalVT(dAtA []byte) error {
 			}
 			m.RecordId = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
 			iNdEx += 8
+		case 236:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FirewallEvent", wireType)
+			}
+			m.FirewallEvent = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FirewallEvent |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 237:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field FirewallRule", wireType)
@@ -7188,6 +7533,25 @@ func (m *Reporter) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 24:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ForwardingStatus", wireType)
+			}
+			m.ForwardingStatus = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ForwardingStatus |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 26:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field TcpFlags", wireType)
@@ -7302,6 +7666,106 @@ func (m *Reporter) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 207:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostSrcAddr", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PostSrcAddr = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 208:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostDstAddr", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PostDstAddr = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 209:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostSrcPort", wireType)
+			}
+			m.PostSrcPort = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PostSrcPort |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 210:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PostDstPort", wireType)
+			}
+			m.PostDstPort = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PostDstPort |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 211:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Application", wireType)
@@ -7374,6 +7838,114 @@ func (m *Reporter) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.User = stringValue
 			iNdEx = postIndex
+		case 213:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HttpHost", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			var stringValue string
+			if intStringLen > 0 {
+				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
+			}
+			m.HttpHost = stringValue
+			iNdEx = postIndex
+		case 214:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HttpUrl", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			var stringValue string
+			if intStringLen > 0 {
+				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
+			}
+			m.HttpUrl = stringValue
+			iNdEx = postIndex
+		case 215:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DnsName", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			var stringValue string
+			if intStringLen > 0 {
+				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
+			}
+			m.DnsName = stringValue
+			iNdEx = postIndex
 		case 232:
 			if wireType != 1 {
 				return fmt.Errorf("proto: wrong wireType = %d for field RecordId", wireType)
@@ -7384,6 +7956,25 @@ func (m *Reporter) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.RecordId = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
 			iNdEx += 8
+		case 236:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FirewallEvent", wireType)
+			}
+			m.FirewallEvent = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FirewallEvent |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 237:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field FirewallRule", wireType)

@@ -210,7 +210,7 @@ func (w *Window) emitHeld(e *entry, is standing, queue []*held) {
 
 // segment lends a held report to be passed on.
 func (w *Window) segment(e *entry, h *held) segment {
-	s := segment{flow.Spliced{TimeFlowStartNs: h.start, TimeReceivedNs: h.received, RecordID: h.recordID}, h.end}
+	s := segment{flow.Spliced{TimeFlowStartNs: h.start, TimeReceivedNs: h.received, RecordID: h.recordID}, h.end, h.tcpFlags}
 	if w.out.flows != nil {
 		s.Flow = w.unpack(e, h)
 	} else {
@@ -245,6 +245,7 @@ func (w *Window) attach(e *entry, authority uint32, segments []segment, queue []
 			}
 		}
 		s.Reporters = w.out.wire[start:len(w.out.wire):len(w.out.wire)]
+		w.enrich(e, s, int32(i), queue)
 	}
 }
 

@@ -20,6 +20,9 @@ type held struct {
 	body cell
 	tail uint32
 	late bool
+	// telling reports know what few do; see flow.Brief.
+	telling  bool
+	tcpFlags uint16
 }
 
 // inPacked marks what lies in Window.packed.
@@ -35,7 +38,7 @@ func (w *Window) keep(h *held, r *arrival) {
 	h.start, h.end, h.received, h.recordID = r.TimeFlowStartNs, r.TimeFlowEndNs, r.TimeReceivedNs, r.RecordID
 	h.bytes, h.packets, h.rate = r.Bytes, r.Packets, r.SamplingRate
 	h.inIf, h.timeouts = r.InIf, r.ActiveTimeoutMs+r.InactiveTimeoutMs
-	h.tail, h.late = r.Tail, r.Late
+	h.tail, h.late, h.telling, h.tcpFlags = r.Tail, r.Late, r.Telling, r.TCPFlags
 	switch f := r.flow; {
 	case f == nil:
 		h.body = w.cells.put(r.Wire)

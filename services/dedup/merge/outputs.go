@@ -31,7 +31,8 @@ type emitter struct {
 // Spliced.Flow.
 type segment struct {
 	flow.Spliced
-	end uint64
+	end      uint64
+	tcpFlags uint16
 }
 
 func (o *outputs) reset(to emitter) {
@@ -57,7 +58,7 @@ func (o *outputs) emitFlow(f *flowv1.Flow) {
 // arrived is a report that goes out as it comes in.
 func (o *outputs) arrived(r *arrival) *segment {
 	o.segments = append(o.segments[:0], segment{flow.Spliced{Wire: r.Wire, Tail: r.Tail, Flow: r.flow,
-		TimeFlowStartNs: r.TimeFlowStartNs, TimeReceivedNs: r.TimeReceivedNs, RecordID: r.RecordID, Late: r.Late}, r.TimeFlowEndNs})
+		TimeFlowStartNs: r.TimeFlowStartNs, TimeReceivedNs: r.TimeReceivedNs, RecordID: r.RecordID, Late: r.Late}, r.TimeFlowEndNs, r.TCPFlags})
 	return &o.segments[0]
 }
 
@@ -89,8 +90,11 @@ func (o *outputs) reporter(f *flowv1.Flow) *flowv1.Reporter {
 	r.SamplerAddress, r.ObservationDomainId, r.Direction = f.SamplerAddress, f.ObservationDomainId, f.Direction
 	r.NextHop, r.SrcAs, r.DstAs, r.InIf, r.OutIf = f.NextHop, f.SrcAs, f.DstAs, f.InIf, f.OutIf
 	r.IpTos, r.TcpFlags, r.VlanId = f.IpTos, f.TcpFlags, f.VlanId
+	r.ForwardingStatus, r.FirewallEvent = f.ForwardingStatus, f.FirewallEvent
+	r.PostSrcAddr, r.PostDstAddr, r.PostSrcPort, r.PostDstPort = f.PostSrcAddr, f.PostDstAddr, f.PostSrcPort, f.PostDstPort
 	r.TimeFlowStartNs, r.TimeFlowEndNs = f.TimeFlowStartNs, f.TimeFlowEndNs
 	r.Application, r.User, r.FirewallRule = f.Application, f.User, f.FirewallRule
+	r.HttpHost, r.HttpUrl, r.DnsName = f.HttpHost, f.HttpUrl, f.DnsName
 	r.RecordId = f.RecordId
 	return r
 }

@@ -116,7 +116,7 @@ func TestWireFormsGiveWhatStructsGive(t *testing.T) {
 
 // vary makes a report a little different from its neighbours.
 func vary(t *rapid.T, f *flowv1.Flow) {
-	switch rapid.IntRange(0, 11).Draw(t, "vary") {
+	switch rapid.IntRange(0, 13).Draw(t, "vary") {
 	case 0:
 		f.SamplingRate, f.SamplingKind = 1000, flowv1.SamplingKind_SAMPLING_KIND_PACKET
 	case 1:
@@ -126,6 +126,10 @@ func vary(t *rapid.T, f *flowv1.Flow) {
 	case 3:
 		f.Application, f.User, f.NextHop = "https", "alice", []byte{10, 9, 8, 7}
 		f.HttpUrl = "https://example.net/" + string(make([]byte, rapid.IntRange(0, 600).Draw(t, "url")))
+	case 10:
+		f.User, f.FirewallRule, f.FirewallEvent, f.TcpFlags = "bob", "permit", 2, 0x1b
+	case 11:
+		f.PostSrcAddr, f.PostSrcPort, f.DnsName, f.HttpHost, f.ForwardingStatus = []byte{203, 0, 113, 1}, 4711, "example.net", "example.net", 64
 	case 4:
 		f.Vpc, f.AsPath = &flowv1.Vpc{AccountId: "123456789012"}, []uint32{64512, 64513}
 	case 5:

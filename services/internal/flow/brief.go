@@ -17,6 +17,11 @@ type Brief struct {
 	// Egress tells a point that meters what leaves.
 	Egress bool
 	Late   bool
+	// Telling flows have fields that few exporters know: names, users, rules, and
+	// addresses after translation.
+	Telling bool
+	// TCPFlags are 0 for other protocols.
+	TCPFlags uint16
 	// Tail is where in Wire the fields behind authority begin.
 	Tail                               uint32
 	InIf                               uint32
@@ -35,7 +40,18 @@ func (b *Brief) Of(f *flowv1.Flow) {
 	b.InIf, b.ActiveTimeoutMs, b.InactiveTimeoutMs = f.InIf, f.ActiveTimeoutMs, f.InactiveTimeoutMs
 	b.Bytes, b.Packets, b.SamplingRate = f.Bytes, f.Packets, f.SamplingRate
 	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs, b.RecordID = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs, f.RecordId
+	b.TCPFlags = tcpFlags(b.Key.Proto, uint64(f.TcpFlags))
+	b.Telling = len(f.PostSrcAddr)|len(f.PostDstAddr)|len(f.Application)|len(f.User)|len(f.HttpHost)|len(f.HttpUrl)|len(f.DnsName)|
+		len(f.FirewallRule) != 0 || f.PostSrcPort|f.PostDstPort != 0
 	b.Wire, b.Tail = nil, 0
+}
+
+// tcpFlags are 0 for other protocols, where exporters put anything there.
+func tcpFlags(proto uint8, flags uint64) uint16 {
+	if proto != ProtoTCP {
+		return 0
+	}
+	return uint16(flags)
 }
 
 // Field numbers of Flow that are spoken of here.
@@ -59,6 +75,8 @@ const (
 	nested
 	// reported fields are Reporter's too, under the same number.
 	reported
+	// telling fields are what few exporters know, a firewall or a probe.
+	telling
 )
 
 // traits are those of Flow's fields by number.
@@ -67,7 +85,7 @@ var traits = [256]trait{
 	9: isVarint | reported, 10: isVarint | reported, 11: isBytes | reported, 12: isBytes | reported,
 	13: isVarint, 14: isVarint | reported, 15: isVarint | reported, 16: isVarint, 17: isVarint,
 	18: isVarint | reported, 19: isVarint | reported, 20: isVarint, 21: isVarint, 22: isVarint,
-	23: isVarint | reported, 24: isVarint, 25: isVarint, 26: isVarint | reported, 27: isVarint, 28: isVarint,
+	23: isVarint | reported, 24: isVarint | reported, 25: isVarint, 26: isVarint | reported, 27: isVarint, 28: isVarint,
 	29: isVarint | reported, 30: isVarint, 31: isVarint, 32: isVarint, 33: isVarint, 34: isVarint,
 	35: isVarint, 36: isVarint, 37: isVarint, 38: isVarint,
 	70: isVarint | reported, 71: isVarint,
@@ -76,10 +94,10 @@ var traits = [256]trait{
 	110: isVarint, 111: isVarint | reported, 112: isVarint | reported,
 	200: isVarint | reported, 201: isVarint, 202: isVarint, 203: isFixed, 204: isVarint,
 	fieldReporters: isBytes | repeated | nested, fieldAuthority: isVarint,
-	207: isBytes, 208: isBytes, 209: isVarint, 210: isVarint,
-	211: isBytes | reported, 212: isBytes | reported, 213: isBytes, 214: isBytes, 215: isBytes,
+	207: isBytes | reported | telling, 208: isBytes | reported | telling, 209: isVarint | reported | telling, 210: isVarint | reported | telling,
+	211: isBytes | reported | telling, 212: isBytes | reported | telling, 213: isBytes | reported | telling, 214: isBytes | reported | telling, 215: isBytes | reported | telling,
 	220: isBytes | nested, 230: isVarint, 231: isVarint, 232: isFixed | reported,
-	233: isVarint, 234: isVarint, 235: isVarint, 236: isVarint, 237: isBytes | reported,
+	233: isVarint, 234: isVarint, 235: isVarint, 236: isVarint | reported, 237: isBytes | reported | telling,
 	238: isVarint, 239: isVarint, 240: isVarint, 241: isVarint, 242: isVarint, 243: isVarint,
 }
 
@@ -96,6 +114,7 @@ const (
 	atDstPort
 	atICMPType
 	atICMPCode
+	atFlags
 	atReceived
 	atStart
 	atEnd
@@ -109,7 +128,7 @@ const (
 )
 
 var placeOf = [256]uint8{
-	3: atRate, 9: atBytes, 10: atPackets, 18: atInIf, 20: atProto, 21: atSrcPort, 22: atDstPort,
+	3: atRate, 9: atBytes, 10: atPackets, 18: atInIf, 20: atProto, 21: atSrcPort, 22: atDstPort, 26: atFlags,
 	31: atICMPType, 32: atICMPCode, 110: atReceived, 111: atStart, 112: atEnd, 200: atDirection, 201: atRealm,
 	fieldAuthority: atAuthority, 233: atActive, 234: atInactive, 241: atLate,
 }
@@ -132,6 +151,7 @@ func (b *Brief) read(wire []byte) reading {
 	var (
 		v    [places]uint64
 		last uint
+		told trait
 		how  = plain
 		tail = 0
 		i    = 0
@@ -158,6 +178,7 @@ func (b *Brief) read(wire []byte) reading {
 			return unusual
 		}
 		last = number
+		told |= is
 		switch {
 		case t&7 == varint && is&isVarint != 0:
 			if i < len(wire) && wire[i] < 0x80 {
@@ -216,6 +237,7 @@ func (b *Brief) read(wire []byte) reading {
 	b.Key.setPorts(uint32(v[atSrcPort]), uint32(v[atDstPort]), uint32(v[atICMPType]), uint32(v[atICMPCode]))
 	b.Egress, b.Late = uint32(v[atDirection]) == uint32(flowv1.Direction_DIRECTION_EGRESS), v[atLate] != 0
 	b.InIf, b.ActiveTimeoutMs, b.InactiveTimeoutMs = uint32(v[atInIf]), uint32(v[atActive]), uint32(v[atInactive])
+	b.TCPFlags, b.Telling = tcpFlags(b.Key.Proto, v[atFlags]), told&telling != 0
 	b.Bytes, b.Packets, b.SamplingRate = v[atBytes], v[atPackets], v[atRate]
 	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs = v[atReceived], v[atStart], v[atEnd]
 	return how

@@ -62,6 +62,15 @@ func flowReporterFields() []field[*flowv1.Flow] {
 		eachSet[F]("application", func(p P) string { return text(p.Application) }),
 		eachSet[F]("user", func(p P) string { return text(p.User) }),
 		eachSet[F]("firewall_rule", func(p P) string { return text(p.FirewallRule) }),
+		eachSet[F]("firewall_event", func(p P) uint8 { return uint8(p.FirewallEvent) }),
+		eachSet[F]("forwarding_status", func(p P) uint32 { return p.ForwardingStatus }),
+		eachSet[F]("post_src_addr", func(p P) [16]byte { return addr(p.PostSrcAddr) }),
+		eachSet[F]("post_src_port", func(p P) uint16 { return uint16(p.PostSrcPort) }),
+		eachSet[F]("post_dst_addr", func(p P) [16]byte { return addr(p.PostDstAddr) }),
+		eachSet[F]("post_dst_port", func(p P) uint16 { return uint16(p.PostDstPort) }),
+		eachSet[F]("http_host", func(p P) string { return text(p.HttpHost) }),
+		eachSet[F]("http_url", func(p P) string { return text(p.HttpUrl) }),
+		eachSet[F]("dns_name", func(p P) string { return text(p.DnsName) }),
 		eachSet[F]("record_id", func(p P) uint64 { return p.RecordId }),
 	)
 }
