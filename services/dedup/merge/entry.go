@@ -124,10 +124,9 @@ func (w *Window) lastTick(e *entry) eventtime.Tick {
 }
 
 // remove forgets a flow that waits for nothing.
-func (w *Window) remove(id uint32) {
+func (w *Window) remove(id uint32, hash uint64) {
 	e := w.entries.At(id)
-	k := w.key(e)
-	if !w.index.Delete(k.Hash(), id) {
+	if !w.index.Delete(hash, id) {
 		panic("BUG: an entry that is removed is not in the index")
 	}
 	if e.link != 0 {

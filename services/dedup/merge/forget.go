@@ -23,17 +23,44 @@ func (w *Window) forgetAt(e *entry) eventtime.Tick {
 
 // forgetOld drops flows that nobody has reported for the late horizon.
 func (w *Window) forgetOld(now eventtime.Tick) {
+	var due [lookahead]uint32
 	for {
-		id, ok := w.forget.Pop(now)
-		if !ok {
+		n := 0
+		for ; n < lookahead; n++ {
+			id, ok := w.forget.Pop(now)
+			if !ok {
+				break
+			}
+			due[n] = id
+		}
+		if n == 0 {
 			break
 		}
-		if w.stillTimed(id, now) {
-			w.remove(id)
-		}
+		w.forgetDue(due[:n], now)
 	}
 	for w.index.Len() > w.cfg.MaxFlows && w.forget.Next() != eventtime.Never {
 		w.evict(w.index.Len()-w.cfg.MaxFlows, w.forget.Next())
+	}
+}
+
+// forgetDue drops those of the flows whose timers mean it. As with reports, where
+// they lie in the index is touched for all of them first.
+func (w *Window) forgetDue(due []uint32, now eventtime.Tick) {
+	var hashes [lookahead]uint64
+	n := 0
+	for _, id := range due {
+		if w.stillTimed(id, now) {
+			k := w.key(w.entries.At(id))
+			due[n], hashes[n] = id, k.Hash()
+			n++
+		}
+	}
+	for _, h := range hashes[:n] {
+		number, _ := w.index.Hint(h)
+		w.ahead.seen |= uint8(number)
+	}
+	for i, id := range due[:n] {
+		w.remove(id, hashes[i])
 	}
 }
 
@@ -81,7 +108,7 @@ func (w *Window) evict(n int, tick eventtime.Tick) {
 			w.forget.Set(tick, victims[i].id)
 			continue
 		}
-		w.remove(victims[i].id)
+		w.remove(victims[i].id, victims[i].key.Hash())
 		w.stats.Evicted++
 	}
 }
