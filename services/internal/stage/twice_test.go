@@ -21,7 +21,8 @@ var twice = flag.Int("twice", 2000, "random paths whose messages are written twi
 // mergeCore and biflowCore are dedup's and stitch's cores as their services run them.
 type mergeCore struct {
 	*merge.Window
-	flows flow.Decoder[flowv1.Flow, *flowv1.Flow]
+	flows  flow.Briefs
+	orders flow.Orders
 }
 
 func (c *mergeCore) Tick(tick eventtime.Tick, in []Batch, out *Output) {
@@ -29,20 +30,19 @@ func (c *mergeCore) Tick(tick eventtime.Tick, in []Batch, out *Output) {
 	for _, b := range in {
 		c.flows.Add(b.Value)
 	}
-	flow.SortRaw(c.flows.Records)
-	c.say(out, func(emit func(*flowv1.Flow)) { c.Window.Tick(tick, c.flows.Records, emit) })
+	c.flows.Sort()
+	c.say(out, func(emit func(*flow.Spliced)) { c.Window.TickWire(tick, c.flows.Records, emit) })
 }
 
 func (c *mergeCore) End(tick eventtime.Tick, out *Output) {
-	c.say(out, func(emit func(*flowv1.Flow)) { c.Window.End(tick, emit) })
+	c.say(out, func(emit func(*flow.Spliced)) { c.Window.EndWire(tick, emit) })
 }
 
-func (c *mergeCore) say(out *Output, step func(emit func(*flowv1.Flow))) {
-	var said []*flowv1.Flow
-	step(func(f *flowv1.Flow) { said = append(said, f) })
-	flow.SortDeduped(said)
-	for _, f := range said {
-		out.Append(0, 0, f)
+func (c *mergeCore) say(out *Output, step func(emit func(*flow.Spliced))) {
+	var said []flow.Spliced
+	step(func(f *flow.Spliced) { said = append(said, *f) })
+	for _, place := range c.orders.Spliced(said) {
+		out.Append(0, 0, &said[place.At])
 	}
 }
 
