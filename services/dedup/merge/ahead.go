@@ -57,5 +57,6 @@ func (w *Window) apply(reports []arrival) {
 	}
 	for i := range reports {
 		w.add(&reports[i], a.hashes[i])
+		w.out.passed()
 	}
 }

@@ -9,6 +9,8 @@ import (
 // so that steady state allocates nothing.
 type outputs struct {
 	emitter
+	// passing tells that what was emitted is not needed any more when emit is back.
+	passing   bool
 	lent      []*flowv1.Flow
 	nflows    int
 	reporters []*flowv1.Reporter
@@ -37,6 +39,13 @@ type segment struct {
 
 func (o *outputs) reset(to emitter) {
 	o.emitter, o.nflows, o.nreport, o.wire = to, 0, 0, o.wire[:0]
+}
+
+// passed takes back what was lent for a flow, once all that was decided of it is out.
+func (o *outputs) passed() {
+	if o.passing {
+		o.nflows, o.nreport = 0, 0
+	}
 }
 
 // emit lets a flow go.

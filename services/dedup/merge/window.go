@@ -128,6 +128,7 @@ func (w *Window) decideAll() {
 	for id := range w.entries.Len() {
 		if e := w.entries.At(id); e.has(waiting) {
 			w.decide(e, id)
+			w.out.passed()
 		}
 	}
 }
@@ -147,6 +148,7 @@ func (w *Window) fire(now eventtime.Tick) {
 		}
 		if e := w.entries.At(id); e.has(waiting) && w.waits.At(e.link).due <= now {
 			w.decide(e, id)
+			w.out.passed()
 		}
 	}
 	w.forgetOld(now)

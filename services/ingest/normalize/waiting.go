@@ -38,6 +38,10 @@ type waitingRoom struct {
 	sets, bytes int
 }
 
+// Waits tells whether data waits for its template: what is read of it later was
+// received before what is read now.
+func (n *Normalizer) Waits() bool { return n.waiting.sets > 0 }
+
 // wait keeps a data set without a template. If there is no room for it, the datagram
 // is buried, once for all its sets: small ones must not make many letters of one
 // datagram.

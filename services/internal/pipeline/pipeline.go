@@ -69,11 +69,13 @@ type Pipeline struct {
 	merge     *merge.Window
 	biflow    *biflow.Table
 	rules     *rule.Set
-	// tick is the one being filled.
-	tick    eventtime.Tick
-	started bool
-	result  normalize.Result
-	deduped []*flowv1.Flow
+	// tick is the one being filled, begun that dedup has had some of it.
+	tick           eventtime.Tick
+	started, begun bool
+	// result holds what was received last, up to latestNs.
+	result   normalize.Result
+	latestNs uint64
+	orders   flow.Orders
 	// findings holds the uids of alerts, to count each finding once.
 	findings map[string]bool
 	sum      Summary
@@ -101,7 +103,7 @@ func New(cfg Config, observer Observer) (*Pipeline, error) {
 
 // Datagram takes one datagram in. Times must not fall.
 func (p *Pipeline) Datagram(d normalize.Datagram) {
-	p.reach(eventtime.TickOf(d.ReceivedNs))
+	p.reach(d.ReceivedNs)
 	p.normalize.Datagram(d, &p.result)
 }
 
@@ -116,7 +118,6 @@ func (p *Pipeline) End() {
 	end := p.tick + 1
 	p.idleUntil(end)
 
-	p.deduped = p.deduped[:0]
 	p.merge.End(end, p.keepDeduped)
 	p.stitch(end)
 	p.detect(end)
@@ -129,24 +130,49 @@ func (p *Pipeline) End() {
 	p.rules.End(end, p.alert)
 }
 
-// reach opens a tick; all before it are run.
-func (p *Pipeline) reach(tick eventtime.Tick) {
+// reach moves on to the time of what is received next; ticks before its own are run.
+func (p *Pipeline) reach(receivedNs uint64) {
+	tick := eventtime.TickOf(receivedNs)
 	if !p.started {
 		p.tick, p.started = tick, true
 	}
-	if tick > p.tick {
+	switch {
+	case tick > p.tick:
 		p.finishTick()
 		p.idleUntil(tick)
 		p.tick = tick
+	case receivedNs > p.latestNs && len(p.result.Flows) >= enough && !p.normalize.Waits():
+		p.pass()
 	}
+	p.latestNs = receivedNs
+}
+
+// enough is how many flows are passed on together. A tick of a busy network has
+// tens of thousands: kept until its end they would have to be fetched from memory
+// again, while so many are still at hand.
+const enough = 64
+
+// pass takes what was received to dedup, in the order of flow.SortRaw. Before the
+// tick is complete that may be done only with what was received before all that
+// still comes: neither later datagrams of the same time nor what waits for its
+// template belong in front of it.
+func (p *Pipeline) pass() {
+	p.observeIngest()
+	if len(p.result.Flows) > 0 {
+		if !p.begun {
+			p.merge.Begin(p.tick, p.keepDeduped)
+			p.begun = true
+		}
+		p.orders.Raw(p.result.Flows)
+		p.merge.Add(p.result.Flows)
+	}
+	p.result.Reset()
 }
 
 // finishTick runs the stages over the tick that has been filled.
 func (p *Pipeline) finishTick() {
-	p.observeIngest()
-	flow.SortRaw(p.result.Flows)
-	p.run(p.tick, p.result.Flows)
-	p.result.Reset()
+	p.pass()
+	p.run(p.tick)
 }
 
 // idleUntil runs the ticks before next at which a stage has a timer.
@@ -156,26 +182,29 @@ func (p *Pipeline) idleUntil(next eventtime.Tick) {
 		if due >= next {
 			return
 		}
-		p.run(max(due, p.tick+1), nil)
+		p.run(max(due, p.tick+1))
 		p.tick = max(due, p.tick+1)
 	}
 }
 
 // run takes one tick through dedup, stitch and detect. A stage without input
 // and without a due timer is not called.
-func (p *Pipeline) run(tick eventtime.Tick, flows []*flowv1.Flow) {
-	p.deduped = p.deduped[:0]
-	if len(flows) > 0 || p.merge.NextTimer() <= tick {
-		p.merge.Tick(tick, flows, p.keepDeduped)
+func (p *Pipeline) run(tick eventtime.Tick) {
+	if !p.begun && p.merge.NextTimer() <= tick {
+		p.merge.Begin(tick, p.keepDeduped)
+		p.begun = true
+	}
+	if p.begun {
+		p.merge.Finish()
+		p.begun = false
 	}
 	p.stitch(tick)
 	p.detect(tick)
 }
 
 func (p *Pipeline) stitch(tick eventtime.Tick) {
-	if len(p.deduped) > 0 || p.biflow.NextTimer() <= tick {
-		flow.SortDeduped(p.deduped)
-		p.biflow.Tick(tick, p.deduped, p.keepBiflow)
+	if p.biflow.HasSeen() || p.biflow.NextTimer() <= tick {
+		p.biflow.TickSeen(tick, p.keepBiflow)
 	}
 }
 
@@ -186,7 +215,7 @@ func (p *Pipeline) detect(tick eventtime.Tick) {
 }
 
 func (p *Pipeline) keepDeduped(f *flowv1.Flow) {
-	p.deduped = append(p.deduped, f)
+	p.biflow.See(f)
 	if p.observer.Deduped != nil {
 		p.observer.Deduped(f)
 	}

@@ -14,14 +14,19 @@ type outlet interface {
 // messages lends out the messages of one call and takes them back at the next,
 // so that steady state allocates nothing. What they point to is the table's.
 type messages struct {
-	all  []*flowv1.Biflow
-	n    int
-	emit func(*flowv1.Biflow)
+	all []*flowv1.Biflow
+	n   int
+	// passing tells that what was emitted is not needed any more when emit is back.
+	passing bool
+	emit    func(*flowv1.Biflow)
 }
 
 func (o *messages) begin(emit func(*flowv1.Biflow)) { o.n, o.emit = 0, emit }
 
 func (o *messages) lend() *flowv1.Biflow {
+	if o.passing {
+		o.n = 0
+	}
 	if o.n == len(o.all) {
 		o.all = append(o.all, new(flowv1.Biflow))
 	}

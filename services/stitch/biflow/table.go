@@ -58,6 +58,7 @@ type Table struct {
 	// touched are the conversations that got something in this tick.
 	touched []uint32
 	ahead   ahead
+	seen    seen
 	out     messages
 	stats   Stats
 	open    int
