@@ -108,6 +108,13 @@ goflow2:
 	@test -x $(GOFLOW2)/goflow2 || GOWORK=off GOBIN=$(abspath $(GOFLOW2)) \
 		go install -trimpath github.com/netsampler/goflow2/v2/cmd/goflow2@$(patsubst .cache/goflow2-%,%,$(GOFLOW2))
 
+# Points of bench-scale: RECORDSxPARTITIONSxPROCESSES, with commas.
+POINTS ?= all
+
+.PHONY: bench-scale
+bench-scale: build ## dedup and stitch from 0.3 to 10 million records, over partitions and processes (POINTS, SEED, ROUNDS)
+	@cd services && go run ./e2e/bench --bin ../bin --scale $(POINTS) --seed $(SEED) --rounds $(ROUNDS)
+
 .PHONY: bench-ingest
 bench-ingest: build goflow2 ## ingest beside nfcapd and goflow2 on 3 million NetFlow v9 records (RECORDS, SEED, ROUNDS)
 	@cd services && go run ./e2e/bench --bin ../bin --goflow2 ../$(GOFLOW2)/goflow2 --systems nfcapd,ingest,goflow2,decode \

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -68,11 +69,43 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+func TestPoints(t *testing.T) {
+	var o options
+	if err := o.choosePoints("300000x4x1,1000000x8x4"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("[300000x4x1 1000000x8x4]", fmt.Sprint(o.points)); diff != "" {
+		t.Errorf("(-want, +got)\n%s", diff)
+	}
+	for _, wrong := range []string{"", "1", "1x2", "0x4x1", "1x0x1", "1x1x-1", "1x2x3x4", "1x2x3 ", "alles"} {
+		if err := new(options).choosePoints(wrong); err == nil {
+			t.Errorf("%q is taken for a point", wrong)
+		}
+	}
+	if err := o.choosePoints("all"); err != nil || len(o.points) != 12 {
+		t.Errorf("all are %v (%v)", o.points, err)
+	}
+}
+
+// TestScaleLine is the round in the middle, in the form of the other lines.
+func TestScaleLine(t *testing.T) {
+	var out bytes.Buffer
+	p := point{records: 1000, partitions: 4, processes: 2}
+	if err := write(&out, p.line("dedup", []cost{{user: 3 * time.Second, rss: 1}, {user: time.Second, rss: 2}, {user: time.Second, system: time.Second, rss: 3}})); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"system":"dedup","records":1000,"partitions":4,"processes":2,"cpu_seconds":2,"ns_per_record":2000000,"peak_rss_bytes":3,"rounds":3}` + "\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}
+
 func TestReadMetrics(t *testing.T) {
 	got := readMetrics([]byte(`# HELP flowledger_stage_lag_messages Messages
 flowledger_stage_lag_messages{partition="0",stage="sink",topic="alerts"} 3
 flowledger_stage_lag_messages{partition="1",stage="sink",topic="alerts"} 4
 flowledger_stage_records_in_total{stage="sink"} 1.5e+06
+flowledger_stage_partitions{stage="sink"} 3
 flowledger_sink_records_total{topic="biflows"} 9
 flowledger_sink_rows_total{table="biflows"} 7
 flowledger_ingest_dropped_total{reason="kernel"} 1
@@ -80,7 +113,7 @@ flowledger_ingest_dropped_total{reason="queue_full"} 1
 goflow2_flow_process_nf_flowset_records_total{router="127.77.0.1",type="DataFlowSet",version="9"} 30
 goflow2_flow_process_nf_flowset_records_total{router="127.77.0.1",type="TemplateFlowSet",version="9"} 2
 `))
-	want := metrics{lag: 7, recordsIn: 1_500_000, decoded: 30, dropped: 2,
+	want := metrics{lag: 7, recordsIn: 1_500_000, decoded: 30, dropped: 2, partitions: 3,
 		read: map[string]uint64{"biflows": 9}, rows: map[string]uint64{"biflows": 7}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(metrics{})); diff != "" {
 		t.Errorf("(-want, +got)\n%s", diff)

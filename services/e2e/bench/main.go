@@ -58,6 +58,7 @@ type options struct {
 	systems      []string
 	rate         float64
 	keep         bool
+	points       []point
 }
 
 func main() {
@@ -70,6 +71,7 @@ func main() {
 	flag.Func("systems", "what to measure, with commas: "+strings.Join(systems, ", ")+" (default "+strings.Join(usual, ",")+")", o.choose)
 	flag.Float64Var(&o.rate, "rate", defaultRate, "datagrams a second, at most, to whoever receives over UDP")
 	flag.StringVar(&o.goflow2, "goflow2", "", "goflow2's program, for that system")
+	flag.Func("scale", "measure dedup and stitch at points RECORDSxPARTITIONSxPROCESSES instead, with commas; all for all", o.choosePoints)
 	flag.BoolVar(&o.keep, "keep", false, "keep the working folder with its logs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -99,7 +101,7 @@ func (o *options) run(ctx context.Context) (err error) {
 	switch {
 	case o.rounds < 1:
 		return errors.New("--rounds: at least one round is needed")
-	case o.capture == "" && o.records == 0:
+	case o.capture == "" && o.records == 0 && o.points == nil:
 		return errors.New("nothing to measure with: name a --capture, or say how many --records to generate")
 	}
 	if o.bin, err = filepath.Abs(o.bin); err != nil {
@@ -115,6 +117,9 @@ func (o *options) run(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	b := &bench{options: o, dir: dir}
+	if o.points != nil {
+		return b.scale(ctx)
+	}
 	if o.capture != "" {
 		if err := b.input(ctx, inputName(o.capture), o.capture); err != nil {
 			return err

@@ -17,6 +17,7 @@ type metrics struct {
 	lag                   uint64 // messages of the log ahead of it
 	queued                uint64 // bytes that wait to be acknowledged, or to be decoded
 	decoded, dropped      uint64 // ingest (and goflow2): data records; and datagrams lost in its queue
+	partitions            uint64 // at work
 	// The sink's records by topic, and rows by table.
 	read, rows map[string]uint64
 }
@@ -29,6 +30,7 @@ func readMetrics(text []byte) metrics {
 		"flowledger_stage_records_out_total":   &m.recordsOut,
 		"flowledger_stage_lag_messages":        &m.lag,
 		"flowledger_stage_queue_bytes":         &m.queued,
+		"flowledger_stage_partitions":          &m.partitions,
 		"flowledger_ingest_queue_bytes":        &m.queued,
 		"flowledger_ingest_data_records_total": &m.decoded,
 		"flowledger_ingest_dropped_total":      &m.dropped,

@@ -26,10 +26,15 @@ type input struct {
 // generate makes the capture of --records and --seed.
 func (b *bench) generate(ctx context.Context) (string, error) {
 	path := filepath.Join(b.dir, "generated.pcap")
-	say("generating %d NetFlow v9 records, seed %d", b.records, b.seed)
+	return path, b.generateTo(ctx, path, b.records)
+}
+
+// generateTo makes a capture of so many records.
+func (b *bench) generateTo(ctx context.Context, path string, records uint64) error {
+	say("generating %d NetFlow v9 records, seed %d", records, b.seed)
 	_, err := b.finish(ctx, b.command("simulate", "flowctl", "simulate", "--scenario", "load", "--protocol", "v9", "--quiet",
-		"--records", strconv.FormatUint(b.records, 10), "--seed", strconv.FormatUint(b.seed, 10), "-o", path))
-	return path, err
+		"--records", strconv.FormatUint(records, 10), "--seed", strconv.FormatUint(b.seed, 10), "-o", path))
+	return err
 }
 
 // input measures all chosen systems with one capture and prints the result.

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// point is one size of a deployment: so many records, partitions of every topic, and
+// processes of each stage that share them.
+type point struct {
+	records               uint64
+	partitions, processes int
+}
+
+func (p point) String() string { return fmt.Sprintf("%dx%dx%d", p.records, p.partitions, p.processes) }
+
+// allPoints are from 0.3 to 10 million records with the usual partitions, and a million
+// records over up to 8 partitions and 4 processes.
+var allPoints = func() (all []point) {
+	for _, records := range []uint64{300_000, 1_000_000, 3_000_000, 10_000_000} {
+		all = append(all, point{records, 4, 1})
+	}
+	for _, partitions := range []int{1, 2, 4, 8} {
+		for _, processes := range []int{1, 2, 4} {
+			if p := (point{1_000_000, partitions, processes}); processes <= partitions && !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}()
+
+// choosePoints takes --scale.
+func (o *options) choosePoints(list string) error {
+	if list == "all" {
+		o.points = allPoints
+		return nil
+	}
+	for s := range strings.SplitSeq(list, ",") {
+		var p point
+		if n, err := fmt.Sscanf(s, "%dx%dx%d", &p.records, &p.partitions, &p.processes); err != nil || n != 3 || p.String() != s || p.records < 1 || p.partitions < 1 || p.processes < 1 {
+			return fmt.Errorf("%q is no point: write RECORDSxPARTITIONSxPROCESSES, such as 1000000x4x2, or all", s)
+		}
+		o.points = append(o.points, p)
+	}
+	return nil
+}
+
+// scaled are the stages that are measured at every point.
+var scaled = []string{"dedup", "stitch"}
+
+// scale measures dedup and stitch at every chosen point, and prints each at once.
+func (b *bench) scale(ctx context.Context) error {
+	for _, p := range b.points {
+		path := filepath.Join(b.dir, strconv.FormatUint(p.records, 10)+".pcap")
+		if _, err := os.Stat(path); err != nil {
+			if err := b.generateTo(ctx, path, p.records); err != nil {
+				return err
+			}
+		}
+		costs := map[string][]cost{}
+		for round := range b.rounds {
+			say("%s: round %d of %d", p, round+1, b.rounds)
+			if err := b.scaleRound(ctx, p, path, costs); err != nil {
+				return fmt.Errorf("%s: %w", p, err)
+			}
+		}
+		for _, name := range scaled {
+			if err := write(os.Stdout, p.line(name, costs[name])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// scaleLine is one stage at one point: CPU of all its processes, memory of the largest.
+type scaleLine struct {
+	System       string  `json:"system"`
+	Records      uint64  `json:"records"`
+	Partitions   int     `json:"partitions"`
+	Processes    int     `json:"processes"`
+	CPUSeconds   float64 `json:"cpu_seconds"`
+	NsPerRecord  float64 `json:"ns_per_record"`
+	PeakRSSBytes int64   `json:"peak_rss_bytes"`
+	Rounds       int     `json:"rounds"`
+}
+
+// line is the round of median CPU.
+func (p point) line(system string, rounds []cost) scaleLine {
+	slices.SortStableFunc(rounds, func(a, b cost) int { return int(a.cpu() - b.cpu()) })
+	c := rounds[(len(rounds)-1)/2]
+	return scaleLine{System: system, Records: p.records, Partitions: p.partitions, Processes: p.processes,
+		CPUSeconds: milli(c.cpu()), NsPerRecord: round(float64(c.cpu().Nanoseconds())/float64(p.records), 10),
+		PeakRSSBytes: c.rss, Rounds: len(rounds)}
+}
+
+// scaleRound starts all processes of the stages on empty topics of a fresh broker, so
+// that the partitions are dealt out before there is anything to do, and then publishes.
+func (b *bench) scaleRound(ctx context.Context, p point, path string, costs map[string][]cost) error {
+	c, err := b.startCluster(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.dev.kill()
+	n := strconv.Itoa(p.partitions)
+	prefix := []string{"--kafka.topic_prefix", "scale."}
+	args := append(prefix, "--kafka.partitions.conversations", n, "--kafka.partitions.hosts", n)
+	if _, err := c.finish(ctx, c.command("topics", "flowctl", slices.Concat([]string{"topics", "--kafka.brokers", c.kafka}, args)...)); err != nil {
+		return err
+	}
+	groups := map[string]*scaleGroup{}
+	for _, name := range scaled {
+		g, err := c.startGroup(ctx, name, p, args)
+		defer g.kill()
+		if err != nil {
+			return err
+		}
+		groups[name] = g
+	}
+	publish := c.command("publish", "flowctl", slices.Concat([]string{"publish", "--quiet", "--kafka.brokers", c.kafka}, prefix, []string{path})...)
+	if _, err := c.finish(ctx, publish); err != nil {
+		return err
+	}
+	takes := p.records
+	for _, name := range scaled {
+		said, err := groups[name].finished(ctx, takes)
+		if err != nil {
+			return err
+		}
+		sum, err := groups[name].stop()
+		if err != nil {
+			return err
+		}
+		costs[name] = append(costs[name], sum)
+		say("  %-8s %7.3f s CPU (%.3f user, %.3f system), %5d MB", name, sum.cpu().Seconds(), sum.user.Seconds(), sum.system.Seconds(), sum.rss>>20)
+		takes = said
+	}
+	return c.dev.stop()
+}
+
+// scaleGroup is the processes of one stage.
+type scaleGroup struct {
+	name     string
+	services []*service
+}
+
+// startGroup starts them and waits until each has its part of the partitions.
+func (c *cluster) startGroup(ctx context.Context, name string, p point, args []string) (*scaleGroup, error) {
+	g := &scaleGroup{name: name}
+	for range p.processes {
+		s, err := c.startService(ctx, name, args...)
+		if err != nil {
+			return g, err
+		}
+		g.services = append(g.services, s)
+	}
+	return g, g.until(ctx, servicePatience, "the partitions were dealt out", func(now []metrics) bool {
+		sum, least := uint64(0), uint64(p.partitions)
+		for _, m := range now {
+			sum, least = sum+m.partitions, min(least, m.partitions)
+		}
+		return sum == uint64(p.partitions) && least == uint64(p.partitions/p.processes)
+	})
+}
+
+// finished waits until all records are taken and all that was said is written, and
+// tells how much that was.
+func (g *scaleGroup) finished(ctx context.Context, takes uint64) (said uint64, err error) {
+	var before uint64
+	err = g.until(ctx, workPatience, fmt.Sprintf("all %d records were taken", takes), func(now []metrics) bool {
+		var sum metrics
+		for _, m := range now {
+			sum.recordsIn += m.recordsIn
+			sum.recordsOut += m.recordsOut
+			sum.lag += m.lag
+			sum.queued += m.queued
+		}
+		still := sum.recordsOut == before
+		before, said = sum.recordsOut, sum.recordsOut
+		return still && sum.recordsIn == takes && sum.lag == 0 && sum.queued == 0
+	})
+	return said, err
+}
+
+// until asks all processes every half second, which costs them little.
+func (g *scaleGroup) until(ctx context.Context, patience time.Duration, what string, ready func([]metrics) bool) error {
+	asked := 0
+	return g.services[0].until(ctx, patience, what, func(ctx context.Context) (bool, error) {
+		if asked++; asked%5 != 0 {
+			return false, nil
+		}
+		var now []metrics
+		for _, s := range g.services {
+			text, err := get(ctx, s.url+"/metrics")
+			if err != nil {
+				return false, err
+			}
+			now = append(now, readMetrics(text))
+		}
+		return ready(now), nil
+	})
+}
+
+// stop ends them and adds up what they cost; of the memory the largest counts.
+func (g *scaleGroup) stop() (sum cost, err error) {
+	for _, s := range g.services {
+		err = errors.Join(err, s.stop())
+		sum = sum.and(s.cost)
+	}
+	return sum, err
+}
+
+func (g *scaleGroup) kill() {
+	for _, s := range g.services {
+		s.kill()
+	}
+}
