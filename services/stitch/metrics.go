@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,11 +14,12 @@ import (
 // metrics are what the cores of this process have counted, beside what the shell
 // counts of any stage.
 type metrics struct {
-	flows, opened, closed, versions, lateReporters, evicted prometheus.Counter
-	open                                                    *prometheus.GaugeVec
+	flows, opened, closed, versions, lateReporters, evicted, continued prometheus.Counter
+	open                                                               *prometheus.GaugeVec
+	log                                                                *slog.Logger
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(r prometheus.Registerer, log *slog.Logger) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "stitch", Name: name, Help: help})
 		r.MustRegister(c)
@@ -35,6 +37,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		versions:      counter("versions_total", "Versions of conversations written."),
 		lateReporters: counter("late_reporters_total", "Late reports that added a reporter to a conversation."),
 		evicted:       counter("evicted_total", "Conversations closed early because max_conversations was reached."),
+		continued:     counter("continued_total", "Conversations that continue one that was closed early."),
+		log:           log,
 		open:          gauge("open_conversations", "Conversations that are open, as of the last tick handled here."),
 	}
 }
@@ -47,6 +51,7 @@ func (m *metrics) add(now, before biflow.Stats) {
 	m.versions.Add(float64(now.Versions - before.Versions))
 	m.lateReporters.Add(float64(now.LateReporters - before.LateReporters))
 	m.evicted.Add(float64(now.Evicted - before.Evicted))
+	m.continued.Add(float64(now.Continued - before.Continued))
 }
 
 // measured is a core whose counters are exported after every call.
@@ -78,8 +83,14 @@ func (c *measured) Restore(snapshot []byte) error {
 	return err
 }
 
+// count exports what a call has counted. That conversations were closed early is
+// worth a line in the log, for each tick in which it happens.
 func (c *measured) count() {
 	now := c.table.Stats()
+	if n := now.Evicted - c.before.Evicted; n > 0 {
+		c.metrics.log.Warn("conversations are closed early: stitch.max_conversations is too low for this partition",
+			"partition", c.partition, "closed", n, "open", now.Open)
+	}
 	c.metrics.add(now, c.before)
 	c.before = now
 	c.metrics.open.WithLabelValues(c.partition).Set(float64(now.Open))

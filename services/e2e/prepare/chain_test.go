@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/dedup/merge"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
@@ -116,7 +118,7 @@ func (c *chain) stitch(tick eventtime.Tick) {
 // say puts what the table says into its order and passes it on.
 func (c *chain) say(step func(emit func(*flowv1.Biflow))) {
 	var out []*flowv1.Biflow
-	step(func(b *flowv1.Biflow) { out = append(out, b) })
+	step(func(b *flowv1.Biflow) { out = append(out, proto.Clone(b).(*flowv1.Biflow)) })
 	flow.SortBiflows(out)
 	for _, b := range out {
 		c.log = flow.AppendDelimited(c.log, b)

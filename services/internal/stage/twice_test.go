@@ -48,29 +48,26 @@ func (c *mergeCore) say(out *Output, step func(emit func(*flow.Spliced))) {
 
 type biflowCore struct {
 	*biflow.Table
-	flows flow.Decoder[flowv1.Flow, *flowv1.Flow]
+	in   biflow.Input
+	said biflow.Output
 }
 
 func (c *biflowCore) Tick(tick eventtime.Tick, in []Batch, out *Output) {
-	c.flows.Reset()
+	c.in.Reset()
 	for _, b := range in {
-		c.flows.Add(b.Value)
+		c.in.Add(b.Value)
 	}
-	flow.SortDeduped(c.flows.Records)
-	c.say(out, func(emit func(*flowv1.Biflow)) { c.Table.Tick(tick, c.flows.Records, emit) })
+	c.TickWire(tick, &c.in, &c.said)
+	c.say(out)
 }
 
 func (c *biflowCore) End(tick eventtime.Tick, out *Output) {
-	c.say(out, func(emit func(*flowv1.Biflow)) { c.Table.End(tick, emit) })
+	c.EndWire(tick, &c.said)
+	c.say(out)
 }
 
-func (c *biflowCore) say(out *Output, step func(emit func(*flowv1.Biflow))) {
-	var said []*flowv1.Biflow
-	step(func(b *flowv1.Biflow) { said = append(said, b) })
-	flow.SortBiflows(said)
-	for _, b := range said {
-		out.Append(0, 0, b)
-	}
+func (c *biflowCore) say(out *Output) {
+	c.said.Each(func(_ uint64, delimited []byte) { out.AppendEncoded(0, 0, delimited) })
 }
 
 // TestMessagesTwiceChangeNothing is the fifth invariant of preparation: with any

@@ -36,6 +36,9 @@ func (t *Table) evict(out outlet) {
 		c.next++
 		// One that got a flow since is as young as any that is not in the list.
 		if v := t.convs.At(next.number); v.has(live) && v.id == next.id && v.last == next.last {
+			if v.ended == 0 {
+				t.rememberEvicted(v)
+			}
 			t.close(next.number, flowv1.CloseReason_CLOSE_REASON_EVICTED, out)
 			t.stats.Evicted++
 		}

@@ -11,7 +11,7 @@ func (t *Table) issue(c *conv, reason flowv1.CloseReason, out outlet) {
 	j := t.judge(c, reason != 0)
 	low, high := t.news(c)
 	c.version++
-	b := out.lend()
+	b := &t.message // every field of it is set, if it is not empty already
 	m := t.moreOf(c)
 	b.FlowId, b.Version, b.PrevFlowId = c.id, c.version, m.prev
 	b.Realm, b.Proto = c.realm, uint32(c.proto)
@@ -27,7 +27,10 @@ func (t *Table) issue(c *conv, reason flowv1.CloseReason, out outlet) {
 	t.fillSides(b, c, j.side)
 	b.NewClientBytes, b.NewClientPackets = news[j.side].bytes, news[j.side].packets
 	b.NewServerBytes, b.NewServerPackets = news[1-j.side].bytes, news[1-j.side].packets
-	t.fillMore(b, m, j.side)
+	if c.more != 0 || t.decorated {
+		t.fillMore(b, m, j.side)
+		t.decorated = c.more != 0
+	}
 	reporters := t.sets.at(c.reporters)
 	b.Reporters = reporters.reporters
 	c.issued = uint32(t.now)
@@ -92,7 +95,7 @@ func (t *Table) fillSides(b *flowv1.Biflow, c *conv, client uint8) {
 	}
 }
 
-// fillMore fills in what few conversations have.
+// fillMore fills in, or leaves empty, what few conversations have.
 func (t *Table) fillMore(b *flowv1.Biflow, m *more, client uint8) {
 	b.PostClientAddr, b.PostServerAddr = nil, nil
 	b.PostClientPort, b.PostServerPort = uint32(m.post[client].Port), uint32(m.post[1-client].Port)

@@ -173,9 +173,7 @@ func (t *Table) addresses(c *conv) (low, high flow.Addr) {
 	return flow.AddrFrom(c.half[0].addr[:]), flow.AddrFrom(c.half[1].addr[:])
 }
 
-// wires are the addresses as they go into messages. They alias the table's state
-// and stay as they are until the next call: what this one gives back is taken
-// again then.
+// wires are the addresses as they go into messages. They alias the table's state.
 func (t *Table) wires(c *conv) (low, high []byte) {
 	if c.has(wide) {
 		p := t.pairOf(&c.half[0])
@@ -205,10 +203,31 @@ func (t *Table) key(c *conv) (k flow.ConvKey) {
 // flowID names a conversation: xxhash64 over its key, the start and the record
 // id of its first flow. 64 bits are enough, because every store also keys by
 // endpoints or time. 0 means none, so it is never given.
-func flowID(key *flow.ConvKey, s *segment) uint64 {
-	var buf [64]byte
-	b := key.AppendCanonical(buf[:0])
-	b = binary.BigEndian.AppendUint64(b, s.start)
-	b = binary.BigEndian.AppendUint64(b, s.recordID)
-	return max(xxhash.Sum64(b), 1)
+func (t *Table) flowID(c *conv, s *segment) uint64 {
+	var buf [keyLen + 16]byte
+	t.putKey(&buf, c)
+	binary.BigEndian.PutUint64(buf[keyLen:], s.start)
+	binary.BigEndian.PutUint64(buf[keyLen+8:], s.recordID)
+	return max(xxhash.Sum64(buf[:]), 1)
+}
+
+// keyLen is the length of a key's canonical form (flow.ConvKey.AppendCanonical).
+const keyLen = 4 + 1 + 2*18
+
+// putKey writes the canonical form of c's key.
+func (t *Table) putKey(b *[keyLen + 16]byte, c *conv) {
+	const low, high = 5, 5 + 18 // where the endpoints stand
+	binary.BigEndian.PutUint32(b[:], c.realm)
+	b[4] = c.proto
+	if c.has(wide) {
+		p := t.pairOf(&c.half[0])
+		copy(b[low:], p.low[:])
+		copy(b[high:], p.high[:])
+	} else {
+		b[low+10], b[low+11], b[high+10], b[high+11] = 0xff, 0xff, 0xff, 0xff
+		*(*[4]byte)(b[low+12:]) = c.half[0].addr
+		*(*[4]byte)(b[high+12:]) = c.half[1].addr
+	}
+	binary.BigEndian.PutUint16(b[low+16:], c.half[0].port)
+	binary.BigEndian.PutUint16(b[high+16:], c.half[1].port)
 }

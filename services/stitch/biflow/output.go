@@ -11,7 +11,6 @@ import (
 // Output is what a table says in one tick, as it goes on the wire. The zero Output
 // is ready, and keeps its buffers from one tick to the next.
 type Output struct {
-	message flowv1.Biflow
 	// bytes are all versions, each with its length before it.
 	bytes  []byte
 	said   []version
@@ -46,8 +45,6 @@ func (o *Output) Each(f func(client uint64, delimited []byte)) {
 }
 
 func (o *Output) reset() { o.bytes, o.said = o.bytes[:0], o.said[:0] }
-
-func (o *Output) lend() *flowv1.Biflow { return &o.message }
 
 func (o *Output) say(b *flowv1.Biflow, reporters []byte) {
 	from := len(o.bytes)

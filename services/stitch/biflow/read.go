@@ -90,7 +90,8 @@ func (s *segment) read(msg []byte, in *Input) bool {
 			return in.giveUp(views)
 		}
 	}
-	s.denied, s.deleted = did.denied(), did.firewall == eventDeleted
+	s.marks, s.deleted = did.marks, did.firewall == eventDeleted
+	s.marks.set(denied, did.denied())
 	if len(in.views) > views {
 		s.reporters = in.views[views:]
 	}
@@ -124,8 +125,17 @@ func longer(msg []byte, i int) (uint64, int) {
 	return v, i - 1 + n
 }
 
-// actions are what was done to a flow.
-type actions struct{ forwarding, firewall uint32 }
+// actions are what was done to a flow, and what it says of itself.
+type actions struct {
+	forwarding, firewall uint32
+	marks                marks
+}
+
+// setTo sets a mark or takes it off: of a field that comes twice the last counts.
+func (a *actions) setTo(m marks, v bool) {
+	a.marks &^= m
+	a.marks.set(m, v)
+}
 
 func (a *actions) denied() bool { return a.firewall == eventDenied || dropped(a.forwarding) }
 
@@ -177,7 +187,7 @@ func (s *segment) number(number uint8, v uint64, did *actions) bool {
 	case 233:
 		s.activeMs = uint32(v)
 	case 235:
-		s.reverse = v != 0
+		did.setTo(reverse, v != 0)
 	case 236:
 		did.firewall = uint32(v)
 	case 238:
@@ -185,7 +195,7 @@ func (s *segment) number(number uint8, v uint64, did *actions) bool {
 	case 241:
 		s.late = v != 0
 	case 242:
-		s.packetsUnknown = v != 0
+		did.setTo(packetsUnknown, v != 0)
 	default:
 		return flowPassed[number] == 1+varint
 	}

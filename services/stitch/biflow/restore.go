@@ -33,6 +33,7 @@ func (t *Table) Restore(b []byte) error {
 	t.now = eventtime.Tick(r.Int())
 	r.readPoints()
 	r.readSets()
+	r.readEvictions()
 	n := r.Len()
 	if r.check(n <= len(b)/leastConv) {
 		t.index.Reserve(n)

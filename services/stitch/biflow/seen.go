@@ -13,10 +13,8 @@ import (
 
 // See takes in a flow of the next tick. It is only read during the call, but for
 // the text of its strings, which must stay until TickSeen; their order is of no
-// account. In return, what a table that is fed like this emits, End
-// included, is valid during the call of emit only.
+// account.
 func (t *Table) See(f *flowv1.Flow) {
-	t.out.passing = true
 	t.seen.add(f)
 }
 
@@ -25,7 +23,6 @@ func (t *Table) HasSeen() bool { return len(t.seen.list) > 0 }
 
 // TickSeen is Tick with the flows that were seen, which are those of now.
 func (t *Table) TickSeen(now eventtime.Tick, emit func(*flowv1.Biflow)) {
-	t.out.begin(emit)
 	t.now = now
 	for places := range slices.Chunk(t.seen.inOrder(), lookahead) {
 		for i, place := range places {
@@ -34,7 +31,7 @@ func (t *Table) TickSeen(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 		t.applyAhead(len(places))
 	}
 	t.seen.reset()
-	t.finish(&t.out)
+	t.finish(emitter(emit))
 }
 
 // seen are the flows of one tick, as they came: of each no more than a table reads,

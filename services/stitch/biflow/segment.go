@@ -28,12 +28,12 @@ type segment struct {
 	hint             flowv1.InitiatorHint
 	proto            uint8
 	kind, quality    uint8
-	egress           bool
-	reverse          bool
-	packetsUnknown   bool
-	late             bool
-	// denied: a firewall or router dropped it; deleted: the firewall's word for its end.
-	denied, deleted bool
+	egress, late     bool
+	// deleted: the firewall's word for its end.
+	deleted bool
+	// marks are what it marks its conversation with: reverse, packetsUnknown, and
+	// denied, if a firewall or router dropped it.
+	marks marks
 }
 
 // view is what counts of one reporter.
@@ -61,9 +61,11 @@ func (s *segment) from(f *flowv1.Flow, views []view) []view {
 	s.typ, s.hint = f.Type, f.InitiatorHint
 	s.kind, s.quality = uint8(f.SamplingKind), uint8(f.TimeQuality)
 	s.egress = f.Direction == flowv1.Direction_DIRECTION_EGRESS
-	s.reverse, s.packetsUnknown, s.late = f.ReverseObservable, f.PacketsUnknown, f.Late
-	s.deleted = f.FirewallEvent == eventDeleted
-	s.denied = deniedBy(f)
+	s.late, s.deleted = f.Late, f.FirewallEvent == eventDeleted
+	s.marks = 0
+	s.marks.set(reverse, f.ReverseObservable)
+	s.marks.set(packetsUnknown, f.PacketsUnknown)
+	s.marks.set(denied, deniedBy(f))
 	s.full = nil
 	if tellsMore(f) {
 		s.full = f

@@ -10,14 +10,15 @@ import (
 const snapshotVersion = 3
 
 // AppendSnapshot appends the whole state: the observation points and their sets,
-// then key by key the conversations, each chain oldest first, so that reading it
-// back builds the same chains.
+// who was evicted, then key by key the conversations, each chain oldest first, so
+// that reading it back builds the same chains.
 func (t *Table) AppendSnapshot(dst []byte) []byte {
 	s := snap.Writer{B: dst}
 	s.Uint(snapshotVersion)
 	s.Int(int64(t.now))
 	t.sets.points.append(&s)
 	t.sets.append(&s)
+	t.evictions.append(&s)
 	s.Uint(uint64(t.open))
 	var chain []uint32
 	for id := range t.convs.Len() {

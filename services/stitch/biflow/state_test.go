@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -68,7 +69,7 @@ func drawFlow(t *rapid.T, tick eventtime.Tick, ports int) *flowv1.Flow {
 // said is what a table says in a tick, as it goes on the wire.
 func said(step func(emit func(*flowv1.Biflow))) (out []byte) {
 	var bs []*flowv1.Biflow
-	step(func(b *flowv1.Biflow) { bs = append(bs, b) })
+	step(func(b *flowv1.Biflow) { bs = append(bs, proto.Clone(b).(*flowv1.Biflow)) })
 	flow.SortBiflows(bs)
 	for _, b := range bs {
 		out = flow.AppendDelimited(out, b)
@@ -145,8 +146,7 @@ func TestTheLongestSilentGoFirst(t *testing.T) {
 			}
 			closed = nil
 			tb.cfg.MaxConversations = most
-			tb.out.begin(emit)
-			tb.evict(&tb.out)
+			tb.evict(emitter(emit))
 			if !slices.Equal(want, closed) {
 				t.Fatalf("at %d %d were evicted in the order %v, want %d in the order %v", tick, len(closed), closed, len(want), want)
 			}

@@ -36,7 +36,7 @@ const segmentMargin = 75 * time.Second
 
 // Stats counts what happened, for metrics.
 type Stats struct {
-	Flows, Opened, Closed, Versions, LateReporters, Evicted uint64
+	Flows, Opened, Closed, Versions, LateReporters, Evicted, Continued uint64
 	// Open is the number of conversations held now.
 	Open int
 }
@@ -55,13 +55,16 @@ type Table struct {
 	sets       sets
 	timers     eventtime.Queue[uint32]
 	candidates candidates
+	evictions  evictions
 	// touched are the conversations that got something in this tick.
 	touched []uint32
 	ahead   ahead
 	seen    seen
-	out     messages
-	stats   Stats
-	open    int
+	// message is the version that is told; decorated: it has what few have.
+	message   flowv1.Biflow
+	decorated bool
+	stats     Stats
+	open      int
 }
 
 // New makes an empty table. The configuration must be valid.
@@ -80,16 +83,15 @@ func (t *Table) Stats() Stats {
 func (t *Table) NextTimer() eventtime.Tick { return t.timers.Next() }
 
 // Tick applies the flows of one tick, in order, then issues versions and closes
-// what is over. What it emits stays valid until the next call.
+// what is over, in no order that matters. What it emits is valid during the call.
 func (t *Table) Tick(now eventtime.Tick, flows []*flowv1.Flow, emit func(*flowv1.Biflow)) {
-	t.out.begin(emit)
 	t.now = now
 	for len(flows) > 0 {
 		n := t.ahead.fromMessages(flows)
 		t.applyAhead(n)
 		flows = flows[n:]
 	}
-	t.finish(&t.out)
+	t.finish(emitter(emit))
 }
 
 // TickWire is Tick from wire to wire. The flows may be in any order.
@@ -112,14 +114,14 @@ func (t *Table) EndWire(now eventtime.Tick, out *Output) {
 
 // End closes everything: the timeline is over.
 func (t *Table) End(now eventtime.Tick, emit func(*flowv1.Biflow)) {
-	t.out.begin(emit)
-	t.end(now, &t.out)
+	t.end(now, emitter(emit))
 }
 
 // finish issues and closes what is to be in this tick.
 func (t *Table) finish(out outlet) {
 	t.issueTouched(out)
 	t.fire(out)
+	t.forgetEvicted()
 	t.evict(out)
 }
 
@@ -171,9 +173,7 @@ func (t *Table) add(c *conv, side int, s *segment) {
 	h.segments++
 	c.longest = max(c.longest, segmentLength(s))
 	c.gatherEvidence(side, s)
-	c.set(reverse, s.reverse)
-	c.set(packetsUnknown, s.packetsUnknown)
-	c.set(denied, s.denied)
+	c.marks |= s.marks | dirty
 	c.kind, c.quality = max(c.kind, s.kind), max(c.quality, s.quality)
 	t.raiseSampling(c, s.rate)
 	if s.full != nil {
@@ -183,7 +183,6 @@ func (t *Table) add(c *conv, side int, s *segment) {
 	t.sets.points.drop(p)
 	t.addReporters(c, s)
 	c.gatherEnd(side, s, flags)
-	c.marks |= dirty
 }
 
 func (t *Table) addReporter(c *conv, p uint32) {
@@ -270,8 +269,10 @@ func (t *Table) openConv(s *segment, p *place, older uint32) uint32 {
 	id, c := t.convs.Take()
 	*c = conv{marks: live, reporters: none, last: uint32(t.now), wakeAt: uint32(t.now)}
 	t.setKey(c, p)
-	key := t.key(c)
-	c.id = flowID(&key, s)
+	c.id = t.flowID(c, s)
+	if prev := t.continues(c, s); prev != 0 {
+		t.makeMore(c).prev = prev
+	}
 	if older != none {
 		t.setOlder(c, older, true)
 		t.convs.At(older).marks |= behind
@@ -298,7 +299,7 @@ func (t *Table) idle(c *conv) time.Duration {
 // startsNew tells that a flow cannot belong to a conversation of its key: it
 // comes too long after, or opens a connection anew.
 func (t *Table) startsNew(c *conv, side int, s *segment) bool {
-	if s.start > c.end()+uint64(t.idle(c)) {
+	if s.start > t.latestStart(c) {
 		return true
 	}
 	if c.proto != flow.ProtoTCP {

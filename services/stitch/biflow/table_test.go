@@ -376,7 +376,7 @@ func TestRestoreContinuesByteForByte(t *testing.T) {
 		run := func(tb *Table, f *flowv1.Flow, last, now eventtime.Tick) (out []byte) {
 			step := func(tick eventtime.Tick, in []*flowv1.Flow) {
 				var bs []*flowv1.Biflow
-				tb.Tick(tick, in, func(b *flowv1.Biflow) { bs = append(bs, b) })
+				tb.Tick(tick, in, func(b *flowv1.Biflow) { bs = append(bs, proto.Clone(b).(*flowv1.Biflow)) })
 				flow.SortBiflows(bs)
 				for _, b := range bs {
 					out = flow.AppendDelimited(out, b)
