@@ -284,6 +284,9 @@ func checkConservation(t *testing.T, m *metrics) {
 	for _, kind := range []prometheus.Counter{m.records.flow, m.records.event, m.records.flowAndEvent, m.records.dead} {
 		sum += testutil.ToFloat64(kind)
 	}
+	if n := m.unaccounted.Load(); n != 0 {
+		t.Errorf("%v records unaccounted for", n)
+	}
 	if data := testutil.ToFloat64(m.dataRecords); data != sum || data == 0 {
 		t.Errorf("%v data records became %v", data, sum)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/flowledger/flowledger/services/ingest/normalize"
@@ -28,6 +30,8 @@ type metrics struct {
 	factsLearnt, followErrors   prometheus.Counter
 	refusedTemplates            prometheus.Counter
 	tick                        prometheus.Gauge
+	// unaccounted is data_records_total less the sum of records_total.
+	unaccounted atomic.Int64
 }
 
 func newMetrics(r prometheus.Registerer, exporters int) *metrics {
@@ -69,6 +73,7 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		tick:              prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: "tick_end_seconds", Help: "Stream time up to which everything received has been handed over."}),
 	}
 	r.MustRegister(m.tick)
+	m.watchBooks(r)
 	m.refused = newRefused(r, exporters)
 	m.droppedQueue, m.droppedKernel = m.dropped.WithLabelValues("queue_full"), m.dropped.WithLabelValues("kernel")
 	return m
@@ -79,6 +84,12 @@ type kinds struct{ flow, event, flowAndEvent, dead prometheus.Counter }
 
 func newKinds(vec *prometheus.CounterVec) kinds {
 	return kinds{vec.WithLabelValues("flow"), vec.WithLabelValues("event"), vec.WithLabelValues("flow_and_event"), vec.WithLabelValues("dead")}
+}
+
+// watchBooks exports whether the law of conservation holds.
+func (m *metrics) watchBooks(r prometheus.Registerer) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: "unaccounted_records",
+		Help: "Data records of which it is not known what became of them. Anything but 0 is a fault of this program."}, func() float64 { return float64(m.unaccounted.Load()) }))
 }
 
 // watch exports what is asked for at the time of the scrape.
@@ -95,6 +106,7 @@ func (m *metrics) count(r *normalize.Result) {
 	m.badDatagrams.Add(float64(r.BadDatagrams))
 	m.dataRecords.Add(float64(r.DataRecords))
 	m.optionsRecords.Add(float64(r.OptionsRecords))
+	m.unaccounted.Add(int64(r.DataRecords) - int64(r.Records.Flow+r.Records.Event+r.Records.FlowAndEvent+r.Records.Dead))
 	m.records.flow.Add(float64(r.Records.Flow))
 	m.records.event.Add(float64(r.Records.Event))
 	m.records.flowAndEvent.Add(float64(r.Records.FlowAndEvent))
