@@ -29,17 +29,19 @@ func (w *worker) turn() <-chan []byte {
 func (w *worker) takeSnapshot(memory []byte) {
 	started := time.Now()
 	w.since, w.changed, w.due = 0, false, false
+	w.pace.taken()
 	data, said, m := w.engine.appendSnapshot(memory[:0]), w.writer.positions(), w.manifest()
 	offsets := w.offsets()
-	done := make(chan error, 1)
+	done := make(chan storedState, 1)
 	w.storing = done
 	ctx, cancel := context.WithCancel(context.Background())
 	w.giveUp = cancel
 	go func() {
 		defer cancel()
 		p := pack(data)
+		cost := time.Since(started)
 		w.turns <- data
-		done <- w.store(ctx, said, m, p, offsets, started)
+		done <- storedState{cost: cost, err: w.store(ctx, said, m, p, offsets, started)}
 	}()
 }
 
@@ -60,9 +62,16 @@ func (w *worker) store(ctx context.Context, said []int64, m manifest, p packed, 
 	return nil
 }
 
-func (w *worker) stored(err error) {
+// storedState is how storing a snapshot went.
+type storedState struct {
+	cost time.Duration
+	err  error
+}
+
+func (w *worker) stored(s storedState) {
 	w.storing = nil
-	if err != nil {
+	w.pace.cost = s.cost
+	if err := s.err; err != nil {
 		w.changed = true
 		w.metrics.snapshotErrors.Inc()
 		w.log.Warn("cannot store the state; a crash would replay more", "error", err)
@@ -108,8 +117,8 @@ func (w *worker) release(failed <-chan error) {
 		select {
 		case memory := <-w.turn():
 			w.takeSnapshot(memory)
-		case err := <-w.storing:
-			w.stored(err)
+		case s := <-w.storing:
+			w.stored(s)
 		case <-late.C:
 			w.log.Warn("cannot store the state while stopping; it will be replayed")
 			return
@@ -124,7 +133,7 @@ func (w *worker) release(failed <-chan error) {
 func (w *worker) abandon() {
 	if w.storing != nil {
 		w.giveUp()
-		<-w.storing //nolint:errcheck // given up: how it ended does not matter
+		<-w.storing // given up: how it ended does not matter
 		w.storing = nil
 	}
 }

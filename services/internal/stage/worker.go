@@ -33,7 +33,8 @@ type worker struct {
 	// due tells that a snapshot is to be taken. storing is the one that is being
 	// stored, nil if none is; giveUp ends it.
 	due     bool
-	storing chan error
+	storing chan storedState
+	pace    pace
 	giveUp  context.CancelFunc
 }
 
@@ -154,17 +155,21 @@ func (w *worker) loop(ctx context.Context, chunks <-chan inboxChunk, failed <-ch
 		case err := <-failed:
 			return err
 		case c := <-in:
+			began := time.Now()
 			w.take(c)
-			if w.since >= int64(w.cfg.SnapshotRecords) {
+			w.pace.busy += time.Since(began)
+			if w.since >= int64(w.cfg.SnapshotRecords) && w.pace.worth() {
 				w.snapshot()
 			}
 		case <-drained:
 		case <-interval.C:
-			w.snapshot()
+			if w.pace.due() {
+				w.snapshot()
+			}
 		case memory := <-w.turn():
 			w.takeSnapshot(memory)
-		case err := <-w.storing:
-			w.stored(err)
+		case s := <-w.storing:
+			w.stored(s)
 		}
 	}
 }
