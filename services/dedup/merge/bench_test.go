@@ -246,35 +246,43 @@ func TestTickDoesNotAllocateInSteadyState(t *testing.T) {
 	}
 }
 
-// BenchmarkSnapshot is the cost of a million remembered flows, a tenth of which
-// wait, going into a snapshot and out of it: the window's part, without the
-// compression and the way to the broker that internal/stage adds.
+// BenchmarkSnapshot is the cost of a million flows going into a snapshot and out
+// of it, where a tenth of them wait, and where all do: the window's part, without
+// the compression and the way to the broker that internal/stage adds.
 func BenchmarkSnapshot(b *testing.B) {
 	const flows = 1_000_000
-	l := wires{load: newLoad(5000, 1)}
-	w := New(Default())
-	for range flows / l.perTick {
-		tick, in := l.next()
-		w.TickWire(tick, in, noWire)
-	}
-	snapshot := w.AppendSnapshot(nil)
-	b.Run(fmt.Sprint("append/", flows), func(b *testing.B) {
-		before := cpu()
-		for b.Loop() {
-			snapshot = w.AppendSnapshot(snapshot[:0])
+	for _, c := range []struct {
+		name string
+		hold time.Duration
+	}{{"remembered", 10 * time.Second}, {"open", 5 * time.Minute}} {
+		cfg := Default()
+		cfg.Hold = c.hold
+		l := wires{load: newLoad(5000, 1)}
+		w := New(cfg)
+		for range flows / l.perTick {
+			tick, in := l.next()
+			w.TickWire(tick, in, noWire)
 		}
-		b.ReportMetric(float64(cpu()-before)/float64(b.N)/1e6, "cpu-ms/op")
-		b.ReportMetric(float64(len(snapshot)), "bytes")
-	})
-	b.Run(fmt.Sprint("restore/", flows), func(b *testing.B) {
-		before := cpu()
-		for b.Loop() {
-			if err := New(Default()).Restore(snapshot); err != nil {
-				b.Fatal(err)
+		snapshot := w.AppendSnapshot(nil)
+		measured := func(b *testing.B, f func()) {
+			before := cpu()
+			for b.Loop() {
+				f()
 			}
+			b.ReportMetric(float64(cpu()-before)/float64(b.N)/1e6, "cpu-ms/op")
 		}
-		b.ReportMetric(float64(cpu()-before)/float64(b.N)/1e6, "cpu-ms/op")
-	})
+		b.Run("append/"+c.name, func(b *testing.B) {
+			measured(b, func() { snapshot = w.AppendSnapshot(snapshot[:0]) })
+			b.ReportMetric(float64(len(snapshot)), "bytes")
+		})
+		b.Run("restore/"+c.name, func(b *testing.B) {
+			measured(b, func() {
+				if err := New(cfg).Restore(snapshot); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
 }
 
 // cpu is the CPU time used so far, which tells more than the clock where others
