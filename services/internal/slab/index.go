@@ -124,11 +124,22 @@ func (x *Index) put(b uint64) {
 func (x *Index) grow(size int) {
 	old := x.buckets
 	x.buckets = make([]uint64, size)
+	touch(x.buckets)
 	x.shift = uint8(32 - bits.TrailingZeros(uint(size)))
 	for _, b := range old {
 		if b != 0 {
 			x.put(b)
 		}
+	}
+}
+
+// touch writes to every page of fresh memory. Entries go to all of them, in any
+// order, and look before they write: the system would first map a page of zeros for
+// the look, and then another for the write.
+func touch(fresh []uint64) {
+	const page = 4096 / 8
+	for i := 0; i < len(fresh); i += page {
+		fresh[i] = 0
 	}
 }
 

@@ -51,7 +51,7 @@ type seen struct {
 func (s *seen) add(f *flowv1.Flow) {
 	n := len(s.list)
 	if n == cap(s.list) {
-		s.list = slices.Grow(s.list, max(n/2, 256))
+		s.list = slices.Grow(s.list, max(n, 256)) // what is not used costs no memory
 	}
 	s.list = s.list[:n+1]
 	x := &s.list[n]
