@@ -186,16 +186,17 @@ func TestBrokenChartIsNoticed(t *testing.T) {
 // Values go into configurations as they are; the programs refuse what is wrong.
 func TestWrongValuesAreRefusedByThePrograms(t *testing.T) {
 	for want, values := range map[string]string{
-		"dedup.hodl: unknown key; did you mean hold?": "dedup: {config: {dedup: {hodl: 10s}}}",
-		"kafka.brokres: unknown key":                  "kafka: {brokres: [a:1]}",
-		"clickhouse.databas: unknown key":             "clickhouse: {databas: ledger}",
-		"cut.rows: from 1 to 400000":                  "sink: {config: {cut: {rows: 500000}}}",
-		"\"10\" is no duration":                       "stitch: {config: {stitch: {tcp_idle: 10}}}",
-		"spool.max_bytes 8GiB does not fit":           "ingest: {config: {spool: {max_bytes: 8GiB}}}",
-		"spool.max_bytes 4GiB does not fit into":      "ingest: {storage: {enabled: false, size: 4Gi}}",
-		"spool.dir /spool is in no volume":            "ingest: {config: {spool: {dir: /spool}}}",
-		"zeek.state_dir /zeek is in no volume":        "ingest: {config: {zeek: {state_dir: /zeek}}}",
-		"spool.dir is empty":                          "ingest: {config: {spool: {dir: ''}}}",
+		"dedup.hodl: unknown key; did you mean hold?":             "dedup: {config: {dedup: {hodl: 10s}}}",
+		"kafka.brokres: unknown key":                              "kafka: {brokres: [a:1]}",
+		"clickhouse.databas: unknown key":                         "clickhouse: {databas: ledger}",
+		"cut.rows: from 1 to 400000":                              "sink: {config: {cut: {rows: 500000}}}",
+		"\"10\" is no duration":                                   "stitch: {config: {stitch: {tcp_idle: 10}}}",
+		"spool.max_bytes 8GiB does not fit":                       "ingest: {config: {spool: {max_bytes: 8GiB}}}",
+		"spool.max_bytes 4GiB does not fit into":                  "ingest: {storage: {enabled: false, size: 4Gi}}",
+		"spool.dir /spool is in no volume":                        "ingest: {config: {spool: {dir: /spool}}}",
+		"zeek.state_dir /zeek is in no volume":                    "ingest: {config: {zeek: {state_dir: /zeek}}}",
+		"spool.dir is empty":                                      "ingest: {config: {spool: {dir: ''}}}",
+		"streams.tls: /run/secrets/streams/ca.crt is not mounted": "ingest: {config: {streams: {tls: {client_ca_file: /run/secrets/streams/ca.crt}}}}",
 	} {
 		v, err := chartutil.ReadValues([]byte(values))
 		if err != nil {
@@ -222,6 +223,8 @@ func TestWrongValuesAreRefusedByTheSchema(t *testing.T) {
 		"at '/kafka/brokers/0': 'kafka' does not match": "kafka: {brokers: [kafka]}",
 		"'/ingest/storage/size': '5GB' does not match":  "ingest: {storage: {size: 5GB}}",
 		"every replica would read every file":           "ingest: {config: {vpc: {s3: {bucket: b}}}}",
+		"tls://:4740 needs a certificate":               "ingest: {config: {listen: ['tls://:4740']}}",
+		"'sctp://:4739' does not match pattern":         "ingest: {config: {listen: ['sctp://:4739']}}",
 	} {
 		v, err := chartutil.ReadValues([]byte(values))
 		if err != nil {

@@ -88,7 +88,7 @@ func composeProcess(project *types.Project, s *types.ServiceConfig) (p *Process,
 			wrong("port %d is published as %s; the documentation says otherwise", port.Target, port.Published)
 		}
 		if port.Protocol == "tcp" && port.HostIP != "127.0.0.1" {
-			wrong("port %d is published to the world", port.Target)
+			p.World = append(p.World, int(port.Target))
 		}
 	}
 	return p, append(problems, p.health(s)...)

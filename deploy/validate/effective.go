@@ -19,6 +19,13 @@ type Effective struct {
 	HTTP   struct {
 		Addr string `json:"addr"`
 	} `json:"http"`
+	Streams struct {
+		TLS struct {
+			CertFile     string `json:"cert_file"`
+			KeyFile      string `json:"key_file"`
+			ClientCAFile string `json:"client_ca_file"`
+		} `json:"tls"`
+	} `json:"streams"`
 	ShutdownTimeout string `json:"shutdown_timeout"`
 	Spool           struct {
 		Dir      string `json:"dir"`

@@ -1,11 +1,13 @@
 package validate
 
 import (
+	"fmt"
 	"maps"
 	"net"
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Judge holds the processes of one deployment against their programs, and
@@ -27,14 +29,20 @@ func (p *Programs) Judge(processes []*Process) (problems []error) {
 // judge holds ports, probes, patience and secrets against what a program would do.
 func judge(of *Process, e *Effective) (problems []error) {
 	wrong := func(format string, args ...any) { problems = append(problems, of.problem(format, args...)) }
-	if file := e.ClickHouse.PasswordFile; e.usesLedger && file != "" {
-		_, mounted := of.Files[file]
-		if !mounted && !slices.Contains(of.SecretDirs, path.Dir(file)) {
-			wrong("clickhouse.password_file %s is not mounted", file)
-		}
+	if file := e.ClickHouse.PasswordFile; e.usesLedger && !of.mounted(file) {
+		wrong("clickhouse.password_file %s is not mounted", file)
 	}
 	if of.Job {
 		return problems
+	}
+	for _, file := range []string{e.Streams.TLS.CertFile, e.Streams.TLS.KeyFile, e.Streams.TLS.ClientCAFile} {
+		if !of.mounted(file) {
+			wrong("streams.tls: %s is not mounted", file)
+		}
+	}
+	udp, tcp, err := e.listens()
+	if err != nil {
+		wrong("listen: %w", err)
 	}
 	problems = append(problems, storage(of, e)...)
 	if host, port, err := split(e.HTTP.Addr); err != nil {
@@ -43,8 +51,8 @@ func judge(of *Process, e *Effective) (problems []error) {
 		if !everywhere(host) {
 			wrong("http.addr %s cannot be reached from outside its container", e.HTTP.Addr)
 		}
-		if !slices.Equal(of.TCP, []int{port}) {
-			wrong("it serves HTTP at %d, its ports are %v", port, of.TCP)
+		if !slices.Equal(sorted(of.TCP), sorted(append(slices.Clone(tcp), port))) {
+			wrong("it serves HTTP at %d, its ports are %v%s", port, of.TCP, also(tcp))
 		}
 		for _, probe := range of.Probes {
 			if probe.Port != port {
@@ -58,10 +66,13 @@ func judge(of *Process, e *Effective) (problems []error) {
 	if len(of.Probes) == 0 {
 		wrong("nobody asks for its health")
 	}
-	if listens, err := e.udp(); err != nil {
-		wrong("listen: %w", err)
-	} else if !slices.Equal(sorted(of.UDP), listens) {
-		wrong("it listens on UDP %v, its ports are %v", listens, sorted(of.UDP))
+	if !slices.Equal(sorted(of.UDP), udp) {
+		wrong("it listens on UDP %v, its ports are %v", udp, sorted(of.UDP))
+	}
+	for _, port := range of.World {
+		if !slices.Contains(tcp, port) {
+			wrong("port %d is published to the world", port)
+		}
 	}
 	if of.Grace <= e.shutdown {
 		wrong("it is killed after %s and may take %s to stop (shutdown_timeout)", of.Grace, e.shutdown)
@@ -69,19 +80,41 @@ func judge(of *Process, e *Effective) (problems []error) {
 	return problems
 }
 
-// udp are the ports of listen, which must be open to all.
-func (e *Effective) udp() (ports []int, err error) {
-	for _, addr := range e.Listen {
+// mounted tells whether a process finds a file, if it is to read one.
+func (p *Process) mounted(file string) bool {
+	_, ok := p.Files[file]
+	return file == "" || ok || slices.Contains(p.SecretDirs, path.Dir(file))
+}
+
+// also says on what a process listens beside.
+func also(tcp []int) string {
+	if len(tcp) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it listens on TCP %v", tcp)
+}
+
+// listens are the ports of listen, which must be open to all.
+func (e *Effective) listens() (udp, tcp []int, err error) {
+	for _, text := range e.Listen {
+		transport, addr, found := strings.Cut(text, "://")
+		if !found {
+			transport, addr = "udp", text
+		}
 		host, port, err := split(addr)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !everywhere(host) {
-			return nil, &net.AddrError{Err: "cannot be reached from outside its container", Addr: addr}
+			return nil, nil, &net.AddrError{Err: "cannot be reached from outside its container", Addr: text}
 		}
-		ports = append(ports, port)
+		if transport == "udp" {
+			udp = append(udp, port)
+		} else {
+			tcp = append(tcp, port)
+		}
 	}
-	return sorted(ports), nil
+	return sorted(udp), sorted(tcp), nil
 }
 
 func split(addr string) (host string, port int, err error) {

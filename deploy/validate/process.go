@@ -24,6 +24,9 @@ type Process struct {
 	Storage map[string]int64
 	// UDP and TCP are the ports that it is said to listen on.
 	UDP, TCP []int
+	// World are those TCP ports that can be reached from outside the machine, where
+	// that is not what a cluster's Services decide.
+	World []int
 	// Probes are the health checks over HTTP.
 	Probes []Probe
 	// Grace is how long it may take to stop.

@@ -12,6 +12,9 @@ dict), ledger (whether it speaks to ClickHouse).
 {{- end -}}
 {{- $_ := set $shared "clickhouse" $clickhouse -}}
 {{- end -}}
+{{- if include "flowledger.certificates" . -}}
+{{- $_ := set $shared "streams" (dict "tls" (dict "cert_file" "/run/secrets/streams/tls.crt" "key_file" "/run/secrets/streams/tls.key")) -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite $shared (deepCopy .own)) -}}
 {{- end }}
 
@@ -22,6 +25,25 @@ dict), ledger (whether it speaks to ClickHouse).
 {{/* The port at the end of host:port. */}}
 {{- define "flowledger.port" -}}
 {{ splitList ":" . | last }}
+{{- end }}
+
+{{/* The transport of an address to listen on: udp unless it begins with another. */}}
+{{- define "flowledger.transport" -}}
+{{ if contains "://" . }}{{ splitList "://" . | first }}{{ else }}udp{{ end }}
+{{- end }}
+
+{{/* The name of a port to listen on: udp-2055. */}}
+{{- define "flowledger.listener" -}}
+{{ include "flowledger.transport" . }}-{{ include "flowledger.port" . }}
+{{- end }}
+
+{{- define "flowledger.protocol" -}}
+{{ ternary "UDP" "TCP" (eq (include "flowledger.transport" .) "udp") }}
+{{- end }}
+
+{{/* The Secret with a component's certificates, if it has one. */}}
+{{- define "flowledger.certificates" -}}
+{{ dig "certificates" "secretName" "" (index .root.Values .component | default dict) }}
 {{- end }}
 
 {{/*
@@ -35,6 +57,11 @@ folder that it may write to.
 {{- if and .ledger .root.Values.clickhousePassword.secretName }}
 - name: clickhouse-password
   mountPath: {{ include "flowledger.passwordFile" . | dir }}
+  readOnly: true
+{{- end }}
+{{- if include "flowledger.certificates" . }}
+- name: certificates
+  mountPath: /run/secrets/streams
   readOnly: true
 {{- end }}
 {{- if get (index .root.Values .component | default dict) "storage" }}
@@ -51,6 +78,12 @@ folder that it may write to.
 - name: clickhouse-password
   secret:
     secretName: {{ .root.Values.clickhousePassword.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- with include "flowledger.certificates" . }}
+- name: certificates
+  secret:
+    secretName: {{ . }}
     defaultMode: 0440
 {{- end }}
 {{- with get (index .root.Values .component | default dict) "storage" }}

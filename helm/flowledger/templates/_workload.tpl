@@ -87,9 +87,9 @@ spec:
             - name: http
               containerPort: {{ include "flowledger.port" $service.config.http.addr }}
             {{- range index $service.config "listen" }}
-            - name: udp-{{ include "flowledger.port" . }}
+            - name: {{ include "flowledger.listener" . }}
               containerPort: {{ include "flowledger.port" . }}
-              protocol: UDP
+              protocol: {{ include "flowledger.protocol" . }}
             {{- end }}
           livenessProbe:
             httpGet: { path: /healthz, port: http }
