@@ -89,6 +89,10 @@ ROUNDS  ?= 3
 crash-test: build ## kill -9 at random, then compare the ledger with flowctl run (CAPTURE, KILLS, SEED)
 	@cd services && go run ./e2e/crashtest --bin ../bin --evidence ../evidence --capture $(abspath $(CAPTURE)) --kills $(KILLS) --seed $(SEED)
 
+.PHONY: mutants
+mutants: ## Break the rules of dedup and stitch one at a time: which tests notice? (an hour)
+	@cd services && go run ./e2e/mutants -document ../docs/explain/preparation.md
+
 .PHONY: bench
 bench: build ## CPU and memory beside nfcapd and nfdump (CAPTURE, RECORDS, SEED, ROUNDS)
 	@cd services && go run ./e2e/bench --bin ../bin --records $(RECORDS) --seed $(SEED) --rounds $(ROUNDS) --capture $(abspath $(CAPTURE))
