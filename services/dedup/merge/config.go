@@ -26,6 +26,13 @@ type Config struct {
 	Policy Policy `yaml:"policy" doc:"who is the authority: max, first or manual"`
 	// Authorities are matched in order under the manual policy.
 	Authorities []Match `yaml:"authorities"`
+	// Groups are exporters that share the packets between them (ECMP by packet, a
+	// pair of firewalls): what they report is summed, as that of one exporter's line
+	// cards is. A group goes by its first exporter's name.
+	Groups []Group `yaml:"groups"`
+	// SplitDomains are exporters of which each observation domain sees the packets
+	// anew (virtual firewalls in a row): each is an observation point of its own.
+	SplitDomains []netip.Prefix `yaml:"split_domains" doc:"exporters whose observation domains see the same packets, each for itself"`
 	// Hold is how long the first report waits for those of other observation points.
 	Hold time.Duration `yaml:"hold" doc:"how long the first report of a flow waits for other exporters"`
 	// FailoverAfter is how long a report that only partly goes beyond what the
@@ -47,6 +54,11 @@ type Match struct {
 	Exporter netip.Prefix `yaml:"exporter"`
 	// InIf limits the match to these input interfaces; none means any.
 	InIf []uint32 `yaml:"in_if"`
+}
+
+// Group joins exporters.
+type Group struct {
+	Exporters []netip.Prefix `yaml:"exporters"`
 }
 
 // Default is the configuration that works without a file.
@@ -77,6 +89,9 @@ func (c Config) Validate() error {
 			return fmt.Errorf("dedup.authorities[%d].exporter: needs a prefix such as 192.0.2.1/32", i)
 		}
 	}
+	if err := c.validateTopology(); err != nil {
+		return err
+	}
 	switch {
 	case c.Hold <= 0 || c.Hold > 5*time.Minute:
 		return fmt.Errorf("dedup.hold: %s is not between 1ns and 5m; 10s is usual", c.Hold)
@@ -88,6 +103,33 @@ func (c Config) Validate() error {
 		return fmt.Errorf("dedup.slack: %s is negative", c.Slack)
 	case c.MaxFlows < 1000:
 		return fmt.Errorf("dedup.max_flows: %d is below 1000", c.MaxFlows)
+	}
+	return nil
+}
+
+// validateTopology refuses groups of nobody, and exporters in two of them.
+func (c Config) validateTopology() error {
+	var all []netip.Prefix
+	for i, g := range c.Groups {
+		if len(g.Exporters) == 0 {
+			return fmt.Errorf("dedup.groups[%d].exporters: a group needs exporters, for example [192.0.2.1/32, 192.0.2.2/32]", i)
+		}
+		for _, p := range g.Exporters {
+			if !p.IsValid() {
+				return fmt.Errorf("dedup.groups[%d].exporters: needs prefixes such as 192.0.2.1/32", i)
+			}
+			for _, other := range all {
+				if p.Overlaps(other) {
+					return fmt.Errorf("dedup.groups[%d].exporters: %s overlaps %s; an exporter is in one group, once", i, p, other)
+				}
+			}
+			all = append(all, p)
+		}
+	}
+	for i, p := range c.SplitDomains {
+		if !p.IsValid() {
+			return fmt.Errorf("dedup.split_domains[%d]: needs a prefix such as 192.0.2.1/32", i)
+		}
 	}
 	return nil
 }

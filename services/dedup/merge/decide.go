@@ -312,7 +312,7 @@ func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow) {
 	o.Type, o.Realm, o.Proto = f.Type, f.Realm, f.Proto
 	o.SrcAddr, o.DstAddr, o.SrcPort, o.DstPort = f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort
 	o.Etype, o.IcmpType, o.IcmpCode = f.Etype, f.IcmpType, f.IcmpCode
-	o.SamplerAddress = at.sampler.Wire()
+	o.SamplerAddress, o.ObservationDomainId = at.sampler.Wire(), at.domain
 	o.Direction = at.direction()
 	o.TimeReceivedNs, o.TimeFlowStartNs, o.TimeFlowEndNs = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs
 	o.TimeQuality, o.RecordId = f.TimeQuality, f.RecordId

@@ -42,7 +42,7 @@ func (w *Window) keep(h *held, r *arrival) {
 	switch f := r.flow; {
 	case f == nil:
 		h.body = w.cells.put(r.Wire)
-	case common(f):
+	case common(f) && w.points.all[h.point].sampler == r.Sampler:
 		n, p := w.packed.Take()
 		p.pack(f)
 		h.body = cell{at: n<<classBits | inPacked}

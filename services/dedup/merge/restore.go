@@ -45,7 +45,7 @@ func (r *restorer) points() {
 	for range r.Len() {
 		var p point
 		r.Fixed(p.sampler[:])
-		p.egress = r.Bool()
+		p.domain, p.egress = uint32(r.Uint()), r.Bool()
 		r.window.points.id(p)
 	}
 }

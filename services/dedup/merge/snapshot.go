@@ -10,7 +10,7 @@ import (
 // snapshotVersion changes with the layout: points and standings by number, then
 // the entries in the order in which they lie in memory, each told by how it differs
 // from the one before it: most take 18 bytes.
-const snapshotVersion = 3
+const snapshotVersion = 4
 
 // What an entry, and a report that waits, take at most in most snapshots: room is
 // made for all of them at once.
@@ -26,6 +26,7 @@ func (w *Window) AppendSnapshot(dst []byte) []byte {
 	s.Uint(uint64(len(w.points.all)))
 	for _, p := range w.points.all {
 		s.Fixed(p.sampler[:])
+		s.Uint(uint64(p.domain))
 		s.Bool(p.egress)
 	}
 	s.Uint(uint64(len(w.standings.all)))

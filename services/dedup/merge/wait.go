@@ -25,8 +25,8 @@ type past struct {
 // wait, else that of the first. What came first may need more patience.
 func (w *Window) hold(e *entry, id, p uint32, r *arrival, due eventtime.Tick) {
 	n, h := w.held.Take()
-	w.keep(h, r)
 	h.point, h.next = p, 0
+	w.keep(h, r)
 	w.stats.Waiting++
 	if e.has(waiting) {
 		wt := w.waits.At(e.link)

@@ -47,6 +47,7 @@ type Window struct {
 	// now is the tick of the last call.
 	now       eventtime.Tick
 	points    points
+	topology  *topology // nil where exporters are as they come
 	standings standings
 	index     slab.Index
 	entries   slab.Slab[entry]
@@ -69,7 +70,7 @@ type Window struct {
 
 // New makes an empty window. The configuration must be valid.
 func New(cfg Config) *Window {
-	return &Window{cfg: cfg, standings: newStandings()}
+	return &Window{cfg: cfg, topology: newTopology(cfg), standings: newStandings()}
 }
 
 // Stats are the counters so far.
@@ -158,7 +159,7 @@ func (w *Window) add(r *arrival, hash uint64) {
 	w.stats.Reports++
 	e, id := w.entry(&r.Key, hash)
 	e.last = uint32(w.now)
-	p := w.points.id(point{r.Sampler, r.Egress})
+	p := w.pointOf(r)
 	is := w.standings.all[e.standing]
 	switch {
 	case is.authority == noPoint:

@@ -24,7 +24,7 @@ type Brief struct {
 	TCPFlags uint16
 	// Tail is where in Wire the fields behind authority begin.
 	Tail                               uint32
-	InIf                               uint32
+	InIf, Domain                       uint32
 	ActiveTimeoutMs, InactiveTimeoutMs uint32
 
 	Bytes, Packets, SamplingRate                             uint64
@@ -37,7 +37,8 @@ type Brief struct {
 func (b *Brief) Of(f *flowv1.Flow) {
 	b.Key = KeyOf(f)
 	b.Sampler, b.Egress, b.Late = AddrFrom(f.SamplerAddress), f.Direction == flowv1.Direction_DIRECTION_EGRESS, f.Late
-	b.InIf, b.ActiveTimeoutMs, b.InactiveTimeoutMs = f.InIf, f.ActiveTimeoutMs, f.InactiveTimeoutMs
+	b.InIf, b.Domain = f.InIf, f.ObservationDomainId
+	b.ActiveTimeoutMs, b.InactiveTimeoutMs = f.ActiveTimeoutMs, f.InactiveTimeoutMs
 	b.Bytes, b.Packets, b.SamplingRate = f.Bytes, f.Packets, f.SamplingRate
 	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs, b.RecordID = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs, f.RecordId
 	b.TCPFlags = tcpFlags(b.Key.Proto, uint64(f.TcpFlags))
@@ -115,6 +116,7 @@ const (
 	atICMPType
 	atICMPCode
 	atFlags
+	atDomain
 	atReceived
 	atStart
 	atEnd
@@ -128,7 +130,7 @@ const (
 )
 
 var placeOf = [256]uint8{
-	3: atRate, 9: atBytes, 10: atPackets, 18: atInIf, 20: atProto, 21: atSrcPort, 22: atDstPort, 26: atFlags,
+	3: atRate, 9: atBytes, 10: atPackets, 18: atInIf, 20: atProto, 21: atSrcPort, 22: atDstPort, 26: atFlags, 70: atDomain,
 	31: atICMPType, 32: atICMPCode, 110: atReceived, 111: atStart, 112: atEnd, 200: atDirection, 201: atRealm,
 	fieldAuthority: atAuthority, 233: atActive, 234: atInactive, 241: atLate,
 }
@@ -236,7 +238,8 @@ func (b *Brief) read(wire []byte) reading {
 	b.Key.Realm, b.Key.Proto = uint32(v[atRealm]), uint8(v[atProto])
 	b.Key.setPorts(uint32(v[atSrcPort]), uint32(v[atDstPort]), uint32(v[atICMPType]), uint32(v[atICMPCode]))
 	b.Egress, b.Late = uint32(v[atDirection]) == uint32(flowv1.Direction_DIRECTION_EGRESS), v[atLate] != 0
-	b.InIf, b.ActiveTimeoutMs, b.InactiveTimeoutMs = uint32(v[atInIf]), uint32(v[atActive]), uint32(v[atInactive])
+	b.InIf, b.Domain = uint32(v[atInIf]), uint32(v[atDomain])
+	b.ActiveTimeoutMs, b.InactiveTimeoutMs = uint32(v[atActive]), uint32(v[atInactive])
 	b.TCPFlags, b.Telling = tcpFlags(b.Key.Proto, v[atFlags]), told&telling != 0
 	b.Bytes, b.Packets, b.SamplingRate = v[atBytes], v[atPackets], v[atRate]
 	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs = v[atReceived], v[atStart], v[atEnd]

@@ -1,0 +1,87 @@
+package merge
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// TestTopology: what the configuration says of exporters changes who is summed.
+func TestTopology(t *testing.T) {
+	domain := func(f *flowv1.Flow, n uint32) *flowv1.Flow {
+		f.ObservationDomainId = n
+		return f
+	}
+	later := func(f *flowv1.Flow, seconds float64) *flowv1.Flow {
+		f.TimeReceivedNs = second(seconds)
+		return f
+	}
+	exporter := func(last string) netip.Prefix { return netip.MustParsePrefix("192.0.2." + last) }
+	pair := Default()
+	pair.Groups = []Group{{Exporters: []netip.Prefix{exporter("1/32"), exporter("2/32")}}}
+	split := Default()
+	split.SplitDomains = []netip.Prefix{exporter("1/32")}
+
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		in   []*flowv1.Flow
+		want string
+	}{
+		{"two exporters see the same packets", Default(),
+			[]*flowv1.Flow{report(1, 0, 5, 6), report(2, 0, 5, 4)},
+			"1: 6 packets 0-5 max +2(4)\n"},
+		{"a group shares them", pair,
+			[]*flowv1.Flow{report(1, 0, 5, 6), report(2, 0, 5, 4)},
+			"1: 6 packets 0-5 sole\n2: 4 packets 0-5 sole\n"},
+		{"a third sees what the group shares", pair,
+			[]*flowv1.Flow{report(1, 0, 5, 6), report(2, 0, 5, 4), report(3, 0, 5, 9)},
+			"1: 6 packets 0-5 max +3(9)\n2: 4 packets 0-5 max\n"},
+		{"who is late for a group goes by its first exporter", pair,
+			[]*flowv1.Flow{report(2, 0, 5, 4), later(report(3, 0, 5, 4), 40)},
+			"2: 4 packets 0-5 sole\n1: 0 packets 0-5 sole late +3(4)\n"},
+		{"domains of one exporter share the packets", Default(),
+			[]*flowv1.Flow{domain(report(1, 0, 5, 6), 1), domain(report(1, 0, 5, 4), 2)},
+			"1: 6 packets 0-5 sole\n1: 4 packets 0-5 sole\n"},
+		{"unless they are split", split,
+			[]*flowv1.Flow{domain(report(1, 0, 5, 6), 1), domain(report(1, 0, 5, 4), 2)},
+			"1: 6 packets 0-5 max +1(4)\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for i, f := range c.in {
+				f.RecordId = uint64(i + 1)
+			}
+			if got := sortedLines(play(c.cfg, cloned(c.in))); got != sorted(c.want) {
+				t.Errorf("out comes\n%swant\n%s", got, sorted(c.want))
+			}
+			if got := sortedLines(playRestored(t, c.cfg, cloned(c.in))); got != sorted(c.want) {
+				t.Errorf("restored before every tick, out comes\n%swant\n%s", got, sorted(c.want))
+			}
+		})
+	}
+}
+
+func sortedLines(fs []*flowv1.Flow) string { return sorted(lines(fs)) }
+
+func sorted(text string) string {
+	all := strings.SplitAfter(text, "\n")
+	return strings.Join(slices.Sorted(slices.Values(all)), "")
+}
+
+func TestTopologyIsChecked(t *testing.T) {
+	prefix := netip.MustParsePrefix("192.0.2.0/24")
+	for want, change := range map[string]func(*Config){
+		"dedup.groups[0].exporters: a group needs": func(c *Config) { c.Groups = []Group{{}} },
+		"overlaps":               func(c *Config) { c.Groups = []Group{{[]netip.Prefix{prefix}}, {[]netip.Prefix{prefix}}} },
+		"dedup.split_domains[0]": func(c *Config) { c.SplitDomains = []netip.Prefix{{}} },
+	} {
+		cfg := Default()
+		change(&cfg)
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
