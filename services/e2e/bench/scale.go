@@ -125,7 +125,8 @@ func (b *bench) scaleRound(ctx context.Context, p point, path string, costs map[
 		}
 		groups[name] = g
 	}
-	publish := c.command("publish", "flowctl", slices.Concat([]string{"publish", "--quiet", "--kafka.brokers", c.kafka}, prefix, []string{path})...)
+	publish := c.command("publish", "flowctl", slices.Concat([]string{"publish", "--quiet", "--kafka.brokers", c.kafka,
+		"--set", "kafka.partitions.conversations=" + n, "--set", "kafka.partitions.hosts=" + n}, prefix, []string{path})...)
 	if _, err := c.finish(ctx, publish); err != nil {
 		return err
 	}
