@@ -104,6 +104,10 @@ PREPARE = $(if $(filter command,$(firstword $(origin CAPTURE))),--records 0 --ca
 bench-prepare: build ## dedup and stitch beside nfcapd, nfdump and the floor (RECORDS or CAPTURE, SEED, ROUNDS)
 	@cd services && go run ./e2e/bench --bin ../bin --systems run,nfdump,dedup,stitch,floor --seed $(SEED) --rounds $(ROUNDS) $(PREPARE)
 
+.PHONY: bench-loss
+bench-loss: build ## The highest rate at which nfcapd loses nothing, and ingest at that (RECORDS, SEED, ROUNDS)
+	@cd services && go run ./e2e/bench --bin ../bin --loss --systems ingest --records $(RECORDS) --seed $(SEED) --rounds $(ROUNDS)
+
 # goflow2's own program, at the version whose decoders we use.
 GOFLOW2 = .cache/goflow2-$(shell cd services && go list -m -f '{{.Version}}' github.com/netsampler/goflow2/v2)
 

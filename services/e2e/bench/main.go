@@ -57,6 +57,7 @@ type options struct {
 	rounds       int
 	systems      []string
 	rate         float64
+	loss         bool
 	keep         bool
 	points       []point
 }
@@ -70,6 +71,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; the medians are printed")
 	flag.Func("systems", "what to measure, with commas: "+strings.Join(systems, ", ")+" (default "+strings.Join(usual, ",")+")", o.choose)
 	flag.Float64Var(&o.rate, "rate", defaultRate, "datagrams a second, at most, to whoever receives over UDP")
+	flag.BoolVar(&o.loss, "loss", false, "instead: find the highest rate at which nfcapd loses nothing, and send at that to ingest")
 	flag.StringVar(&o.goflow2, "goflow2", "", "goflow2's program, for that system")
 	flag.Func("scale", "measure dedup and stitch at points RECORDSxPARTITIONSxPROCESSES instead, with commas; all for all", o.choosePoints)
 	flag.BoolVar(&o.keep, "keep", false, "keep the working folder with its logs")

@@ -58,24 +58,11 @@ func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, sl
 	if err := os.Mkdir(flows, 0o755); err != nil {
 		return cost{}, err
 	}
-	port, err := freePort("udp")
+	p, port, err := b.startNfcapd(ctx, nfcapd, flows, receiveBuffer)
 	if err != nil {
-		return cost{}, err
-	}
-	// One file for all: its rotation, once a day, must not fall into the measurement.
-	p := b.foreign("nfcapd", nfcapd, "-C", "none", "-w", flows, "-b", localhost.String(), "-p", strconv.Itoa(int(port)),
-		"-B", strconv.Itoa(receiveBuffer), "-t", "86400")
-	if err := p.start(); err != nil {
 		return cost{}, err
 	}
 	defer p.kill()
-	err = p.until(ctx, 10*time.Second, "it listened", func(context.Context) (bool, error) {
-		_, ok, err := udpSocket(port)
-		return ok, err
-	})
-	if err != nil {
-		return cost{}, err
-	}
 	s := b.sender(port, slower)
 	lost, err := s.send(ctx, in.path)
 	if err != nil {
@@ -88,6 +75,29 @@ func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, sl
 		return cost{}, fmt.Errorf("nfcapd: %w: %d of %d", errLost, lost, s.sent)
 	}
 	return p.cost, nil
+}
+
+// startNfcapd starts it and waits until it listens.
+func (b *bench) startNfcapd(ctx context.Context, nfcapd, flows string, buffer int) (*process, uint16, error) {
+	port, err := freePort("udp")
+	if err != nil {
+		return nil, 0, err
+	}
+	// One file for all: its rotation, once a day, must not fall into the measurement.
+	p := b.foreign("nfcapd", nfcapd, "-C", "none", "-w", flows, "-b", localhost.String(), "-p", strconv.Itoa(int(port)),
+		"-B", strconv.Itoa(buffer), "-t", "86400")
+	if err := p.start(); err != nil {
+		return nil, 0, err
+	}
+	err = p.until(ctx, 10*time.Second, "it listened", func(context.Context) (bool, error) {
+		_, ok, err := udpSocket(port)
+		return ok, err
+	})
+	if err != nil {
+		p.kill()
+		return nil, 0, err
+	}
+	return p, port, nil
 }
 
 // receiveBuffer is what collectors ask the kernel for, bytes.

@@ -44,6 +44,9 @@ func (b *bench) input(ctx context.Context, name, path string) error {
 		return err
 	}
 	say("%s: %d datagrams with %d data records", in.name, in.Datagrams, in.DataRecords)
+	if b.loss {
+		return b.measureLoss(ctx, in)
+	}
 	var t table
 	for round := range b.rounds {
 		say("%s: round %d of %d", in.name, round+1, b.rounds)

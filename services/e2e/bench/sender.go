@@ -27,6 +27,7 @@ type sender struct {
 	conns map[netip.Addr]*net.UDPConn
 	taken map[netip.Addr]bool
 	sent  uint64
+	took  time.Duration // from the first to the last
 }
 
 // defaultRate is in datagrams a second; of NetFlow, one has up to 30 records.
@@ -79,6 +80,7 @@ func (s *sender) send(ctx context.Context, path string) (lost uint64, err error)
 			return 0, err
 		}
 	}
+	s.took = time.Since(start)
 	after, err := s.drained(ctx, 0)
 	return after.drops - before.drops, err
 }
