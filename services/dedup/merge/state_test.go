@@ -132,3 +132,19 @@ func scalar(t *rapid.T, fd protoreflect.FieldDescriptor) protoreflect.Value {
 	}
 	return protoreflect.ValueOfBytes(b)
 }
+
+// A flow that waits for nothing takes few bytes of a snapshot.
+func TestSnapshotIsSmall(t *testing.T) {
+	w := New(Default())
+	const flows = 10_000
+	for i := range flows {
+		f := report(1, float64(i/100), float64(i/100)+1, 10)
+		f.SrcPort, f.DstAddr = uint32(i), []byte{198, 51, byte(i >> 8), byte(i)}
+		f.TimeReceivedNs += 3_777_000_000
+		w.Tick(eventtime.TickOf(f.TimeReceivedNs), []*flowv1.Flow{f}, none)
+	}
+	w.End(0, none)
+	if size := len(w.AppendSnapshot(nil)); size > 18*flows {
+		t.Errorf("%.1f bytes per flow, at most 18", float64(size)/flows)
+	}
+}
