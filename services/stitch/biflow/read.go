@@ -137,7 +137,7 @@ func (a *actions) setTo(m marks, v bool) {
 	a.marks.set(m, v)
 }
 
-func (a *actions) denied() bool { return a.firewall == eventDenied || dropped(a.forwarding) }
+func (a *actions) denied() bool { return denies(a.firewall, a.forwarding, nil) }
 
 // number takes a number in.
 func (s *segment) number(number uint8, v uint64, did *actions) bool {
@@ -223,6 +223,7 @@ func (s *segment) text(number uint8, b []byte, in *Input) bool {
 
 // readView reads a reporter.
 func readView(msg []byte) (v view, ok bool) {
+	var did actions
 	for i := 0; i < len(msg); {
 		f, next := nextField(msg, i)
 		if next < 0 {
@@ -236,10 +237,15 @@ func readView(msg []byte) (v view, ok bool) {
 			v.domain = uint32(f.value)
 		case f.number == 200 && f.kind == varint:
 			v.egress = flowv1.Direction(f.value) == flowv1.Direction_DIRECTION_EGRESS
+		case f.number == 24 && f.kind == varint:
+			did.forwarding = uint32(f.value)
+		case f.number == 236 && f.kind == varint:
+			did.firewall = uint32(f.value)
 		case reporterPassed[f.number] != 1+f.kind:
 			return v, false
 		}
 	}
+	v.denied = did.denied()
 	return v, true
 }
 

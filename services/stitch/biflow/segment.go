@@ -65,7 +65,7 @@ func (s *segment) from(f *flowv1.Flow, views []view) []view {
 	s.marks = 0
 	s.marks.set(reverse, f.ReverseObservable)
 	s.marks.set(packetsUnknown, f.PacketsUnknown)
-	s.marks.set(denied, deniedBy(f))
+	s.marks.set(denied, denies(f.FirewallEvent, f.ForwardingStatus, f.Vpc))
 	s.full = nil
 	if tellsMore(f) {
 		s.full = f
@@ -87,20 +87,21 @@ func tellsMore(f *flowv1.Flow) bool {
 		len(f.Application)|len(f.User)|len(f.HttpHost)|len(f.HttpUrl)|len(f.DnsName)|len(f.FirewallRule) != 0
 }
 
-// deniedBy tells whether a firewall or router dropped the flow: NSEL event 3,
+// denies tells whether a firewall or router dropped a flow: NSEL event 3,
 // forwardingStatus 128 to 191 (RFC 7270 §4.12), AWS action REJECT.
-func deniedBy(f *flowv1.Flow) bool {
-	return f.FirewallEvent == eventDenied || dropped(f.ForwardingStatus) || f.Vpc != nil && f.Vpc.Action == "REJECT"
+func denies(firewallEvent, forwardingStatus uint32, vpc *flowv1.Vpc) bool {
+	return firewallEvent == eventDenied || forwardingStatus>>6 == 2 || vpc != nil && vpc.Action == "REJECT"
 }
 
-func dropped(forwardingStatus uint32) bool { return forwardingStatus>>6 == 2 }
-
 func viewOf(r *flowv1.Reporter) view {
-	return view{point: point{
-		sampler: flow.AddrFrom(r.SamplerAddress),
-		domain:  r.ObservationDomainId,
-		egress:  r.Direction == flowv1.Direction_DIRECTION_EGRESS,
-	}}
+	return view{
+		point: point{
+			sampler: flow.AddrFrom(r.SamplerAddress),
+			domain:  r.ObservationDomainId,
+			egress:  r.Direction == flowv1.Direction_DIRECTION_EGRESS,
+		},
+		denied: denies(r.FirewallEvent, r.ForwardingStatus, nil),
+	}
 }
 
 // tcpRole is the role of a flow's source as its TCP flags tell it: flags that only

@@ -49,7 +49,8 @@ func drawFlow(t *rapid.T, tick eventtime.Tick, ports int) *flowv1.Flow {
 	f.TimeFlowStartNs = f.TimeFlowEndNs - uint64(rapid.SampledFrom([]int{0, 1, 90_000}).Draw(t, "length"))*1e6
 	f.SamplerAddress[3] = byte(rapid.IntRange(1, 3).Draw(t, "exporter"))
 	for range rapid.SampledFrom([]int{0, 0, 0, 1, 20}).Draw(t, "reporters") {
-		f.Reporters = append(f.Reporters, &flowv1.Reporter{SamplerAddress: []byte{192, 0, 2, byte(rapid.IntRange(1, 40).Draw(t, "reporter"))}})
+		f.Reporters = append(f.Reporters, &flowv1.Reporter{SamplerAddress: []byte{192, 0, 2, byte(rapid.IntRange(1, 40).Draw(t, "reporter"))},
+			ForwardingStatus: rapid.SampledFrom([]uint32{0, 64, 130}).Draw(t, "status")})
 	}
 	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	case 0:

@@ -284,6 +284,23 @@ func TestTranslationAndReporters(t *testing.T) {
 	}
 }
 
+// TestADenialByAReporterCounts: what one of two observation points dropped was
+// denied, whichever of them is the authority, and however late it says so.
+func TestADenialByAReporterCounts(t *testing.T) {
+	for _, r := range []*flowv1.Reporter{{FirewallEvent: 3}, {ForwardingStatus: 130}} {
+		r.SamplerAddress = []byte{192, 0, 2, 9}
+		tell := func(f *flowv1.Flow) { f.Reporters = []*flowv1.Reporter{r} }
+		first := tcp("10.0.0.1:50000", "198.51.100.7:443", 0, 0, 1, 0x02)
+		late := with(tcp("10.0.0.1:50000", "198.51.100.7:443", 3, 3, 0, 0), func(f *flowv1.Flow) { f.Late, f.Bytes = true, 0 })
+		for _, flows := range [][]*flowv1.Flow{{with(proto.Clone(first).(*flowv1.Flow), tell)}, {first, with(late, tell)}} {
+			out := play(flows)
+			if got := out[len(out)-1].ConnState; got != flowv1.ConnState_CONN_STATE_DENIED {
+				t.Errorf("%v: the conversation is %v, want denied", flows, got)
+			}
+		}
+	}
+}
+
 // TestLateReporters: a late report adds reporters to the open conversation, and
 // neither opens one nor counts as a segment.
 func TestLateReporters(t *testing.T) {

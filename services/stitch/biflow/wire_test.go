@@ -105,7 +105,8 @@ func FuzzRead(f *testing.F) {
 		f.Direction, f.Realm, f.ObservationDomainId, f.InitialTcpFlags = 2, 7, 9, 2
 		f.NextHop, f.BgpNextHop, f.SrcMac, f.PairId, f.Etype = []byte{1, 2, 3, 4}, []byte{5}, 6, 7, 0x800
 		f.Late, f.PacketsUnknown, f.TimeSuspect, f.ActiveTimeoutMs = true, true, true, 60_000
-		f.Reporters = []*flowv1.Reporter{{SamplerAddress: []byte{192, 0, 2, 9}, Direction: 2, Application: "x", RecordId: 5, ObservationDomainId: 300}}
+		f.Reporters = []*flowv1.Reporter{{SamplerAddress: []byte{192, 0, 2, 9}, Direction: 2, Application: "x", RecordId: 5, ObservationDomainId: 300, ForwardingStatus: 128},
+			{FirewallEvent: 3}}
 	})
 	rare := with(proto.Clone(plain).(*flowv1.Flow), func(f *flowv1.Flow) { f.DnsName, f.AsPath = "example.org", []uint32{1, 2} })
 	for _, m := range []*flowv1.Flow{plain, whole, rare, {SrcAddr: []byte{}, Reporters: []*flowv1.Reporter{{}}}} {
