@@ -305,7 +305,7 @@ func uncovered(count, start, end, floor uint64) uint64 {
 }
 
 // late emits a report that is not counted, under the observation point that is:
-// no volume, one reporter.
+// no volume, one reporter, and the names and addresses that it may be alone to know.
 func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow) {
 	o := w.out.flow()
 	at := &w.points.all[authority]
@@ -316,6 +316,7 @@ func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow) {
 	o.Direction = at.direction()
 	o.TimeReceivedNs, o.TimeFlowStartNs, o.TimeFlowEndNs = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs
 	o.TimeQuality, o.RecordId = f.TimeQuality, f.RecordId
+	complete(o, f)
 	o.Authority, o.Late = w.standings.all[e.standing].reason, true
 	o.Reporters = append(o.Reporters, w.out.reporter(f))
 	w.stats.Late++

@@ -60,6 +60,7 @@ func (p *Parser) flow(line []byte, receivedNs uint64) *flowv1.Flow {
 	f.SamplingRate, f.SamplingKind = 1, flowv1.SamplingKind_SAMPLING_KIND_NONE
 	f.ReverseObservable = true
 	f.FirewallRule = r.vpc.rejectReason
+	f.ForwardingStatus = r.forwardingStatus()
 	f.ActiveTimeoutMs = uint32(p.cfg.AggregationInterval.Milliseconds())
 	f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs = receivedNs, r.startNs, r.endNs
 	f.TimeQuality = flowv1.TimeQuality_TIME_QUALITY_ABSOLUTE
@@ -92,6 +93,20 @@ func (r *record) exporter() netip.Addr {
 		}
 	}
 	return named.Addr(named.AWS, v.account, "")
+}
+
+// forwardingStatus is the action in the words of IPFIX (RFC 7270 §4.12): of the
+// two interfaces of a flow one may reject what the other let pass, and a reporter
+// keeps this field.
+func (r *record) forwardingStatus() uint32 {
+	const forwarded, dropped = 1 << 6, 2 << 6
+	switch r.vpc.action {
+	case "ACCEPT":
+		return forwarded
+	case "REJECT":
+		return dropped
+	}
+	return 0
 }
 
 // direction is which way the packets went, as the interface sees it.

@@ -180,6 +180,23 @@ func (t *Table) decorate(c *conv, side int, f *flowv1.Flow) {
 	}
 }
 
+// decorateLate takes in what a late report tells, where nothing is known yet, and
+// says whether that was anything.
+func (t *Table) decorateLate(c *conv, side int, f *flowv1.Flow) bool {
+	more, known := *t.moreOf(c), noNames
+	if more.names != 0 {
+		known = *t.names.At(more.names - 1)
+	}
+	t.decorate(c, side, f)
+	for i, post := range more.post {
+		if post != (flow.Endpoint{}) {
+			t.makeMore(c).post[i] = post
+		}
+	}
+	now := t.moreOf(c)
+	return *now != more || now.names != 0 && *t.names.At(now.names - 1) != known
+}
+
 // namesOf are c's names; nil if it has none and none are made.
 func (t *Table) namesOf(c *conv, made bool) *names {
 	if n := t.moreOf(c).names; n != 0 {

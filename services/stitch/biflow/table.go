@@ -214,7 +214,8 @@ func (t *Table) addLate(s *segment, p *place) {
 	c := t.convs.At(id)
 	reporters, marks := c.reporters, c.marks
 	t.addReporters(c, s)
-	if c.reporters != reporters || c.marks != marks {
+	more := s.full != nil && t.decorateLate(c, int(p.side), s.full)
+	if more || c.reporters != reporters || c.marks != marks {
 		c.marks |= dirty
 		t.touch(id, c)
 		t.stats.LateReporters++

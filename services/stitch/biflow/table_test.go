@@ -317,6 +317,24 @@ func TestLateReporters(t *testing.T) {
 	}
 }
 
+// TestALateReportCompletes: what a firewall tells after the hold is known from then
+// on, and takes nothing back.
+func TestALateReportCompletes(t *testing.T) {
+	late := func(at float64, user, rule string) *flowv1.Flow {
+		return with(tcp("10.0.0.1:50000", "198.51.100.7:443", at, at, 0, 0x02), func(f *flowv1.Flow) {
+			f.Late, f.Bytes, f.User, f.FirewallRule = true, 0, user, rule
+			f.PostSrcAddr, f.PostSrcPort = []byte{203, 0, 113, 9}, 40001
+			f.Reporters = []*flowv1.Reporter{{SamplerAddress: []byte{192, 0, 2, 1}}}
+		})
+	}
+	first := with(tcp("10.0.0.1:50000", "198.51.100.7:443", 0, 0, 1, 0x02), func(f *flowv1.Flow) { f.FirewallRule = "permit" })
+	out := play([]*flowv1.Flow{first, late(3, "alice", "other"), late(4, "bob", "")})
+	last := out[len(out)-1]
+	if last.User != "alice" || last.FirewallRule != "permit" || last.PostClientPort != 40001 || last.Segments != 1 {
+		t.Errorf("the last of %d versions is %v", len(out), last)
+	}
+}
+
 func TestVersionsRiseAndAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type sum struct {
