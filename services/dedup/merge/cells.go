@@ -43,7 +43,7 @@ func (c *cells) take(at *cell) []byte {
 	switch size := at.size; {
 	case size <= 96:
 		n, _ = c.c96.Take()
-		at.at = n<<classBits | in96
+		at.at = n << classBits // in96, the first of the classes
 	case size <= 128:
 		n, _ = c.c128.Take()
 		at.at = n<<classBits | in128

@@ -6,7 +6,7 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
-// Begin, Add and Finish are Tick in parts, for one who has the reports of a tick one
+// Begin is the first part of Tick, Add and Finish are the others, for one who has the reports of a tick one
 // after the other, in order, and does not want to keep them: once Add is back
 // nothing refers to them any more. In return, what a window that is fed like this
 // emits, End included, is valid during the call of emit only, so that one message

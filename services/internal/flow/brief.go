@@ -168,11 +168,11 @@ func (b *Brief) read(wire []byte) reading {
 		}
 		number := t >> 3
 		if number >= uint(len(traits)) || traits[number] == 0 {
-			if _, _, n := protowire.ConsumeField(wire[start:]); n < 0 {
+			_, _, n := protowire.ConsumeField(wire[start:])
+			if n < 0 {
 				return unusual
-			} else {
-				i = start + n
 			}
+			i = start + n
 			continue
 		}
 		is := traits[number]

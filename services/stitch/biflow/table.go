@@ -51,7 +51,6 @@ type Table struct {
 	pairs      slab.Slab[pair]
 	mores      slab.Slab[more]
 	names      slab.Slab[names]
-	points     points
 	sets       sets
 	timers     eventtime.Queue[uint32]
 	candidates candidates
