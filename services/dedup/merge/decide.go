@@ -210,7 +210,7 @@ func (w *Window) emitHeld(e *entry, is standing, queue []*held) {
 
 // segment lends a held report to be passed on.
 func (w *Window) segment(e *entry, h *held) segment {
-	s := segment{flow.Spliced{TimeFlowStartNs: h.start, TimeReceivedNs: h.received, RecordID: h.recordID}, h.end, h.tcpFlags}
+	s := segment{flow.Spliced{TimeFlowStartNs: h.start, TimeReceivedNs: h.received, RecordID: h.recordID}, h.end, h.packets, h.tcpFlags}
 	if w.out.flows != nil {
 		s.Flow = w.unpack(e, h)
 	} else {

@@ -4,7 +4,8 @@ import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 
 // enrich completes a segment by what those it is nearest to know and it lacks:
 // TCP flags of the same time are or-ed, and of what has a single value the best
-// source's first one is taken. What the authority says stays, and what others say
+// source's first one is taken. Flags of a single packet stay as they are: they tell
+// who sent it, which or-ed ones do not. What the authority says stays, and what others say
 // stays under their reporter, be it the same or not.
 func (w *Window) enrich(e *entry, s *segment, at int32, queue []*held) {
 	var flags uint16
@@ -12,7 +13,7 @@ func (w *Window) enrich(e *entry, s *segment, at int32, queue []*held) {
 	for i, h := range queue {
 		if w.out.nearest[i] == at {
 			telling = telling || h.telling
-			if w.sameTime(s, h) {
+			if s.packets > 1 && w.sameTime(s, h) {
 				flags |= h.tcpFlags
 			}
 		}

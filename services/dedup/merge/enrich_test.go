@@ -26,6 +26,7 @@ func TestFieldsAreMerged(t *testing.T) {
 	})
 	named := with(clone(router), func(f *flowv1.Flow) { f.Application = "web-browsing" })
 	closing := with(clone(report(2, 0, 5, 9)), func(f *flowv1.Flow) { f.TcpFlags = syn | ack | fin })
+	single := with(report(1, 0, 5, 1), func(f *flowv1.Flow) { f.TcpFlags, f.Bytes = syn, 5000 })
 	longer := with(report(2, 0, 60, 9), func(f *flowv1.Flow) { f.TcpFlags, f.TimeReceivedNs = syn|ack|fin, second(6) })
 
 	for _, c := range []struct {
@@ -41,6 +42,8 @@ func TestFieldsAreMerged(t *testing.T) {
 			&flowv1.Flow{TcpFlags: syn | ack, Application: "web-browsing"}},
 		{"flags of the same time are or-ed", []*flowv1.Flow{router, closing},
 			&flowv1.Flow{TcpFlags: syn | ack | fin}},
+		{"flags of a single packet tell more than or-ed ones", []*flowv1.Flow{single, closing},
+			&flowv1.Flow{TcpFlags: syn}},
 		{"flags of a longer time may be the next segment's", []*flowv1.Flow{router, longer},
 			&flowv1.Flow{TcpFlags: syn | ack}},
 	} {

@@ -33,8 +33,8 @@ type emitter struct {
 // Spliced.Flow.
 type segment struct {
 	flow.Spliced
-	end      uint64
-	tcpFlags uint16
+	end, packets uint64
+	tcpFlags     uint16
 }
 
 func (o *outputs) reset(to emitter) {
@@ -67,7 +67,7 @@ func (o *outputs) emitFlow(f *flowv1.Flow) {
 // arrived is a report that goes out as it comes in.
 func (o *outputs) arrived(r *arrival) *segment {
 	o.segments = append(o.segments[:0], segment{flow.Spliced{Wire: r.Wire, Tail: r.Tail, Flow: r.flow,
-		TimeFlowStartNs: r.TimeFlowStartNs, TimeReceivedNs: r.TimeReceivedNs, RecordID: r.RecordID, Late: r.Late}, r.TimeFlowEndNs, r.TCPFlags})
+		TimeFlowStartNs: r.TimeFlowStartNs, TimeReceivedNs: r.TimeReceivedNs, RecordID: r.RecordID, Late: r.Late}, r.TimeFlowEndNs, r.Packets, r.TCPFlags})
 	return &o.segments[0]
 }
 
