@@ -56,7 +56,8 @@ test: proto-check lint test-go test-fuzz test-deploy ## The one test command: ev
 .PHONY: test-go
 test-go: build ## Unit, property, golden and end-to-end tests (embedded stack and real Kafka)
 	@cd proto && go vet ./... && go test ./...
-	@cd services && go vet ./... && go test -timeout 15m ./...
+	@# Binaries, docs and shared data lie outside the module, so a cached verdict could be stale: -count=1.
+	@cd services && go vet ./... && go test -count=1 -timeout 15m ./...
 
 .PHONY: test-fuzz
 test-fuzz: ## Run every fuzz target briefly (FUZZTIME=3s each)
