@@ -22,7 +22,7 @@ import (
 func main() {
 	r := runner{}
 	flag.StringVar(&r.services, "services", ".", "folder of the services' module")
-	flag.IntVar(&r.cases, "cases", 500, "random paths for each invariant")
+	flag.IntVar(&r.cases, "cases", 3000, "random paths for each invariant")
 	only := flag.String("only", "", "break only rules whose text contains this")
 	document := flag.String("document", "", "write the table into this file, between <!-- mutants --> and <!-- end -->")
 	flag.Parse()
