@@ -42,9 +42,15 @@ func (b *Brief) Of(f *flowv1.Flow) {
 	b.Bytes, b.Packets, b.SamplingRate = f.Bytes, f.Packets, f.SamplingRate
 	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs, b.RecordID = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs, f.RecordId
 	b.TCPFlags = tcpFlags(b.Key.Proto, uint64(f.TcpFlags))
-	b.Telling = len(f.PostSrcAddr)|len(f.PostDstAddr)|len(f.Application)|len(f.User)|len(f.HttpHost)|len(f.HttpUrl)|len(f.DnsName)|
-		len(f.FirewallRule) != 0 || f.PostSrcPort|f.PostDstPort != 0
+	b.Telling = Telling(f)
 	b.Wire, b.Tail = nil, 0
+}
+
+// Telling tells whether a flow has what few exporters know: names, users, rules,
+// and addresses after translation.
+func Telling(f *flowv1.Flow) bool {
+	return len(f.PostSrcAddr)|len(f.PostDstAddr)|len(f.Application)|len(f.User)|len(f.HttpHost)|len(f.HttpUrl)|len(f.DnsName)|
+		len(f.FirewallRule) != 0 || f.PostSrcPort|f.PostDstPort != 0
 }
 
 // tcpFlags are 0 for other protocols, where exporters put anything there.

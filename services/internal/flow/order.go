@@ -35,28 +35,34 @@ func (o *Orders) Deduped(fs []*flowv1.Flow) {
 	for i, f := range fs {
 		places[i] = Place{f.TimeFlowStartNs, uint32(i)}
 	}
-	sorted, moved := o.sorter.Sort(func(a, b uint32) int { return compareDeduped(fs[a], fs[b]) })
+	sorted, moved := o.sorter.Sort(func(a, b uint32) int { return rankOf(fs[a]).Compare(rankOf(fs[b])) })
 	if moved {
 		o.flows = arrange(fs, o.flows, sorted)
 	}
 }
 
-// compareDeduped is the order of flows of one start.
-func compareDeduped(a, b *flowv1.Flow) int {
-	if c := cmp.Compare(a.TimeReceivedNs, b.TimeReceivedNs); c != 0 {
-		return c
-	}
-	if c := cmp.Compare(a.RecordId, b.RecordId); c != 0 {
+// Rank is the order of flows.deduped among flows of one start: by reception and
+// record id, late reporters last. Every form in which a flow is sorted goes by it.
+type Rank struct {
+	TimeReceivedNs, RecordID uint64
+	Late                     bool
+}
+
+// Compare is negative if r comes first.
+func (r Rank) Compare(o Rank) int {
+	if c := cmp.Or(cmp.Compare(r.TimeReceivedNs, o.TimeReceivedNs), cmp.Compare(r.RecordID, o.RecordID)); c != 0 {
 		return c
 	}
 	switch {
-	case a.Late == b.Late:
+	case r.Late == o.Late:
 		return 0
-	case b.Late:
+	case o.Late:
 		return -1
 	}
 	return 1
 }
+
+func rankOf(f *flowv1.Flow) Rank { return Rank{f.TimeReceivedNs, f.RecordId, f.Late} }
 
 // Biflows puts the biflows of one tick into their own order: by start, then id,
 // then version.

@@ -136,7 +136,7 @@ func BenchmarkSort(b *testing.B) {
 				if c := cmp.Compare(a.TimeFlowStartNs, b.TimeFlowStartNs); c != 0 {
 					return c
 				}
-				return compareDeduped(a, b)
+				return rankOf(a).Compare(rankOf(b))
 			})
 		})
 		var o Orders

@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"cmp"
 	"encoding/binary"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -141,23 +140,9 @@ func (o *Orders) Spliced(fs []Spliced) []Place {
 	for i := range fs {
 		places[i] = Place{fs[i].TimeFlowStartNs, uint32(i)}
 	}
-	sorted, _ := o.sorter.Sort(func(a, b uint32) int { return fs[a].compare(&fs[b]) })
+	sorted, _ := o.sorter.Sort(func(a, b uint32) int { return fs[a].rank().Compare(fs[b].rank()) })
 	return sorted
 }
 
-// compare is the order of flows of one start.
-func (s *Spliced) compare(o *Spliced) int {
-	if c := cmp.Compare(s.TimeReceivedNs, o.TimeReceivedNs); c != 0 {
-		return c
-	}
-	if c := cmp.Compare(s.RecordID, o.RecordID); c != 0 {
-		return c
-	}
-	switch {
-	case s.Late == o.Late:
-		return 0
-	case o.Late:
-		return -1
-	}
-	return 1
-}
+// rank is its place among flows of one start.
+func (s *Spliced) rank() Rank { return Rank{s.TimeReceivedNs, s.RecordID, s.Late} }

@@ -75,15 +75,6 @@ func (o *Output) AppendEncoded(topic, partition int, delimited []byte) {
 	o.close(topic, partition, b, end)
 }
 
-// AppendFunc has encode write a record straight into the open batch: it appends one
-// record, its length before it, to what it is given, and returns that.
-func (o *Output) AppendFunc(topic, partition int, encode func(batch []byte) []byte) {
-	b := o.openBatch(topic, partition)
-	end := len(b.value)
-	b.value = encode(b.value)
-	o.close(topic, partition, b, end)
-}
-
 // openBatch is the batch that the next record of a partition is written to.
 func (o *Output) openBatch(topic, partition int) *outBatch {
 	p := &o.topics[topic][partition]

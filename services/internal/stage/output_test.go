@@ -39,12 +39,6 @@ func TestWaysToAppend(t *testing.T) {
 	if diff := cmp.Diff(want, encoded); diff != "" {
 		t.Errorf("AppendEncoded (-want, +got)\n%s", diff)
 	}
-	direct := say(func(o *Output, p int, m flow.Message) {
-		o.AppendFunc(0, p, func(b []byte) []byte { return flow.AppendDelimited(b, m) })
-	})
-	if diff := cmp.Diff(want, direct); diff != "" {
-		t.Errorf("AppendFunc (-want, +got)\n%s", diff)
-	}
 }
 
 // TestAppendEncodedCopies what it is given.

@@ -87,24 +87,15 @@ func (in *Input) order() []flow.Place {
 	for i := range all {
 		places[i] = flow.Place{Key: all[i].start, At: uint32(i)}
 	}
-	sorted, _ := in.sorter.Sort(func(a, b uint32) int { return all[a].compare(&all[b]) })
+	sorted, _ := in.sorter.Sort(func(a, b uint32) int { return all[a].rank().Compare(all[b].rank()) })
 	return sorted
 }
 
-// compare orders flows as flows.deduped does: by start, reception and record id,
-// late reporters last.
+// compare is the order of flows.deduped.
 func (s *segment) compare(o *segment) int {
-	return cmp.Or(cmp.Compare(s.start, o.start), cmp.Compare(s.received, o.received),
-		cmp.Compare(s.recordID, o.recordID), later(s.late, o.late))
+	return cmp.Or(cmp.Compare(s.start, o.start), s.rank().Compare(o.rank()))
 }
 
-// later compares truth values: false comes first.
-func later(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
+func (s *segment) rank() flow.Rank {
+	return flow.Rank{TimeReceivedNs: s.received, RecordID: s.recordID, Late: s.late}
 }

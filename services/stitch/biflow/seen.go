@@ -2,7 +2,6 @@ package biflow
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
@@ -73,7 +72,7 @@ func (s *seen) keep(addr []byte) []byte {
 	return s.addrs[n:len(s.addrs):len(s.addrs)]
 }
 
-// more copies what few flows tell (tellsMore).
+// more copies what few flows tell (flow.Telling).
 func (s *seen) more(f *flowv1.Flow) *flowv1.Flow {
 	if s.nfull == len(s.fulls) {
 		s.fulls = append(s.fulls, new(flowv1.Flow))
@@ -93,19 +92,7 @@ func (s *seen) inOrder() []flow.Place {
 	for i := range s.list {
 		places[i] = flow.Place{Key: s.list[i].start, At: uint32(i)}
 	}
-	sorted, _ := s.order.Sort(func(a, b uint32) int {
-		x, y := &s.list[a], &s.list[b]
-		if c := cmp.Or(cmp.Compare(x.received, y.received), cmp.Compare(x.recordID, y.recordID)); c != 0 {
-			return c
-		}
-		switch {
-		case x.late == y.late:
-			return 0
-		case y.late:
-			return -1
-		}
-		return 1
-	})
+	sorted, _ := s.order.Sort(func(a, b uint32) int { return s.list[a].rank().Compare(s.list[b].rank()) })
 	return sorted
 }
 

@@ -67,7 +67,7 @@ func (s *segment) from(f *flowv1.Flow, views []view) []view {
 	s.marks.set(packetsUnknown, f.PacketsUnknown)
 	s.marks.set(denied, denies(f.FirewallEvent, f.ForwardingStatus, f.Vpc))
 	s.full = nil
-	if tellsMore(f) {
+	if flow.Telling(f) {
 		s.full = f
 	}
 	s.reporters = nil
@@ -79,12 +79,6 @@ func (s *segment) from(f *flowv1.Flow, views []view) []view {
 		s.reporters = views[n:]
 	}
 	return views
-}
-
-// tellsMore tells whether a flow has what few do.
-func tellsMore(f *flowv1.Flow) bool {
-	return len(f.PostSrcAddr)|len(f.PostDstAddr) != 0 || f.PostSrcPort|f.PostDstPort != 0 ||
-		len(f.Application)|len(f.User)|len(f.HttpHost)|len(f.HttpUrl)|len(f.DnsName)|len(f.FirewallRule) != 0
 }
 
 // denies tells whether a firewall or router dropped a flow: NSEL event 3,
