@@ -1,9 +1,6 @@
 package merge
 
 import (
-	"net/netip"
-	"slices"
-
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -32,53 +29,6 @@ func (w *Window) pointOf(r *arrival) uint32 {
 		}
 	}
 	return w.points.id(p)
-}
-
-// topology is what the configuration says of exporters.
-type topology struct {
-	groups []Group
-	split  []netip.Prefix
-	// known are the answers so far.
-	known map[flow.Addr]place
-}
-
-// place is what the topology says of an exporter.
-type place struct {
-	sampler flow.Addr
-	split   bool
-}
-
-// newTopology is nil where nothing is out of the ordinary.
-func newTopology(cfg Config) *topology {
-	if len(cfg.Groups)+len(cfg.SplitDomains) == 0 {
-		return nil
-	}
-	return &topology{groups: cfg.Groups, split: cfg.SplitDomains, known: make(map[flow.Addr]place)}
-}
-
-func (t *topology) of(sampler flow.Addr) place {
-	at, ok := t.known[sampler]
-	if !ok {
-		at = t.look(sampler)
-		t.known[sampler] = at
-	}
-	return at
-}
-
-func (t *topology) look(sampler flow.Addr) place {
-	at, addr := place{sampler: sampler}, sampler.Netip()
-	for _, g := range t.groups {
-		if containedIn(g.Exporters, addr) {
-			at.sampler = flow.AddrFrom(g.Exporters[0].Masked().Addr().AsSlice())
-			break
-		}
-	}
-	at.split = containedIn(t.split, addr)
-	return at
-}
-
-func containedIn(prefixes []netip.Prefix, addr netip.Addr) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // direction is the point's direction as it goes on the wire.

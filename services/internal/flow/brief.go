@@ -242,7 +242,7 @@ func (b *Brief) read(wire []byte) reading {
 	}
 	b.Wire, b.Tail = wire, uint32(tail)
 	b.Key.Realm, b.Key.Proto = uint32(v[atRealm]), uint8(v[atProto])
-	b.Key.setPorts(uint32(v[atSrcPort]), uint32(v[atDstPort]), uint32(v[atICMPType]), uint32(v[atICMPCode]))
+	b.Key.SetPorts(uint32(v[atSrcPort]), uint32(v[atDstPort]), uint32(v[atICMPType]), uint32(v[atICMPCode]))
 	b.Egress, b.Late = uint32(v[atDirection]) == uint32(flowv1.Direction_DIRECTION_EGRESS), v[atLate] != 0
 	b.InIf, b.Domain = uint32(v[atInIf]), uint32(v[atDomain])
 	b.ActiveTimeoutMs, b.InactiveTimeoutMs = uint32(v[atActive]), uint32(v[atInactive])

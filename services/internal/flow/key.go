@@ -94,12 +94,12 @@ func (k *Key) Compare(o *Key) int {
 func KeyOf(f *flowv1.Flow) Key {
 	k := Key{Realm: f.Realm, Proto: uint8(f.Proto)}
 	k.Src.Addr, k.Dst.Addr = AddrFrom(f.SrcAddr), AddrFrom(f.DstAddr)
-	k.setPorts(f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode)
+	k.SetPorts(f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode)
 	return k
 }
 
-// setPorts sets the ports of a key that has its protocol.
-func (k *Key) setPorts(src, dst, icmpType, icmpCode uint32) {
+// SetPorts sets the ports of a key that has its protocol; see KeyOf.
+func (k *Key) SetPorts(src, dst, icmpType, icmpCode uint32) {
 	k.Src.Port, k.Dst.Port = 0, 0
 	switch {
 	case HasPorts(k.Proto):

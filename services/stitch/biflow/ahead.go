@@ -16,7 +16,6 @@ type ahead struct {
 	segments [lookahead]*segment
 	places   [lookahead]place
 	views    []view
-	scratch  flowv1.Flow
 	// seen keeps the compiler from dropping the loads.
 	seen uint64
 }
@@ -45,7 +44,7 @@ func (a *ahead) fromInput(in *Input, sorted []flow.Place) int {
 func (t *Table) applyAhead(n int) {
 	a := &t.ahead
 	for i, s := range a.segments[:n] {
-		a.places[i].of(s, &a.scratch)
+		a.places[i].of(s)
 	}
 	for i := range a.places[:n] {
 		hint, _ := t.index.Hint(a.places[i].hash)

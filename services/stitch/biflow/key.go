@@ -7,8 +7,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
-
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
 // place is where a flow belongs: its conversation's key in the form in which
@@ -28,11 +26,11 @@ type place struct {
 // pair is the addresses of a key that is not IPv4's.
 type pair struct{ low, high flow.Addr }
 
-// of finds the place of a flow. The scratch message is for its use alone.
-func (p *place) of(s *segment, scratch *flowv1.Flow) {
+// of finds the place of a flow.
+func (p *place) of(s *segment) {
 	p.realm, p.proto = s.realm, s.proto
 	if len(s.src) != 4 || len(s.dst) != 4 || !flow.HasPorts(s.proto) {
-		p.ofAny(s, scratch)
+		p.ofAny(s)
 		return
 	}
 	low, lowPort := binary.BigEndian.Uint32(s.src), uint16(s.srcPort)
@@ -50,10 +48,10 @@ func (p *place) of(s *segment, scratch *flowv1.Flow) {
 }
 
 // ofAny is of for all flows: IPv6, and protocols without ports.
-func (p *place) ofAny(s *segment, scratch *flowv1.Flow) {
-	scratch.Realm, scratch.Proto, scratch.SrcAddr, scratch.DstAddr = s.realm, uint32(s.proto), s.src, s.dst
-	scratch.SrcPort, scratch.DstPort, scratch.IcmpType, scratch.IcmpCode = s.srcPort, s.dstPort, s.icmpType, s.icmpCode
-	k := flow.KeyOf(scratch)
+func (p *place) ofAny(s *segment) {
+	k := flow.Key{Realm: s.realm, Proto: s.proto}
+	k.Src.Addr, k.Dst.Addr = flow.AddrFrom(s.src), flow.AddrFrom(s.dst)
+	k.SetPorts(s.srcPort, s.dstPort, s.icmpType, s.icmpCode)
 	c, forward := k.Conversation()
 	p.side = 0
 	if !forward {
