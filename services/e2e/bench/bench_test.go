@@ -91,12 +91,25 @@ func TestPoints(t *testing.T) {
 func TestScaleLine(t *testing.T) {
 	var out bytes.Buffer
 	p := point{records: 1000, partitions: 4, processes: 2}
-	if err := write(&out, p.line("dedup", []cost{{user: 3 * time.Second, rss: 1}, {user: time.Second, rss: 2}, {user: time.Second, system: time.Second, rss: 3}})); err != nil {
+	if err := write(&out, p.line("dedup", []scaleCost{{cost{user: 3 * time.Second, rss: 1}, 0}, {cost{user: time.Second, rss: 2}, 0}, {cost{user: time.Second, system: time.Second, rss: 3}, time.Second / 2}})); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"system":"dedup","records":1000,"partitions":4,"processes":2,"cpu_seconds":2,"ns_per_record":2000000,"peak_rss_bytes":3,"rounds":3}` + "\n"
+	want := `{"system":"dedup","records":1000,"partitions":4,"processes":2,"cpu_seconds":2,"start_stop_cpu_seconds":0.5,"ns_per_record":2000000,"peak_rss_bytes":3,"rounds":3}` + "\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}
+
+// TestCPUTimes reads what the kernel says of a process whose name is made to mislead.
+func TestCPUTimes(t *testing.T) {
+	user, system, err := cpuTimes([]byte("4711 (a) 9 (b) S 1 4711 4711 0 -1 4194560 1234 0 5 0 152 37 0 0 20 0 9 0 123456 1 2\n"))
+	if err != nil || user != 1520*time.Millisecond || system != 370*time.Millisecond {
+		t.Errorf("got %s, %s, %v", user, system, err)
+	}
+	for _, wrong := range []string{"", "4711 (a) S 1 4711", "4711 (a) S 1 4711 4711 0 -1 4194560 1234 0 5 0 x 37 0"} {
+		if _, _, err := cpuTimes([]byte(wrong)); err == nil {
+			t.Errorf("%q was read", wrong)
+		}
 	}
 }
 

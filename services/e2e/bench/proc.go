@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 )
 
 // peakRSS is the peak of the resident memory of a process so far, in bytes, 0 if
@@ -28,6 +30,31 @@ func vmHWM(status []byte) int64 {
 		return 0
 	}
 	return kB << 10
+}
+
+// clockTick is the unit of CPU time in /proc, by Linux' promise to user space (proc(5)).
+const clockTick = 10 * time.Millisecond
+
+// spent is the CPU time of a process so far, all its threads together, and its peak memory.
+func spent(pid int) (cost, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return cost{}, fmt.Errorf("cannot see what a process has cost so far: %w", err)
+	}
+	user, system, err := cpuTimes(stat)
+	return cost{user: user, system: system, rss: peakRSS(pid)}, err
+}
+
+// cpuTimes reads fields 14 and 15 of a /proc/PID/stat, counted behind the name, which
+// may hold anything.
+func cpuTimes(stat []byte) (user, system time.Duration, err error) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0, 0, fmt.Errorf("cannot read %q: too few fields", stat)
+	}
+	u, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
+	s, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
+	return time.Duration(u) * clockTick, time.Duration(s) * clockTick, errors.Join(err1, err2)
 }
 
 // socket is what the kernel says of a bound UDP socket.

@@ -122,7 +122,17 @@ const stopPatience = 60 * time.Second
 
 // stop asks it to end, and waits until it has.
 func (p *process) stop() error {
+	p.ask()
+	return p.stopped()
+}
+
+// ask asks it to end.
+func (p *process) ask() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+}
+
+// stopped waits for the end that it was asked for.
+func (p *process) stopped() error {
 	select {
 	case <-p.done:
 		return p.ended()

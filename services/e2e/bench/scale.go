@@ -21,7 +21,7 @@ type point struct {
 
 func (p point) String() string { return fmt.Sprintf("%dx%dx%d", p.records, p.partitions, p.processes) }
 
-// allPoints are from 0.3 to 10 million records with the usual partitions, and a million
+// allPoints are from 0.3 to 10 million records with the usual partitions, and three million
 // records over up to 8 partitions and 4 processes.
 var allPoints = func() (all []point) {
 	for _, records := range []uint64{300_000, 1_000_000, 3_000_000, 10_000_000} {
@@ -29,7 +29,7 @@ var allPoints = func() (all []point) {
 	}
 	for _, partitions := range []int{1, 2, 4, 8} {
 		for _, processes := range []int{1, 2, 4} {
-			if p := (point{1_000_000, partitions, processes}); processes <= partitions && !slices.Contains(all, p) {
+			if p := (point{3_000_000, partitions, processes}); processes <= partitions && !slices.Contains(all, p) {
 				all = append(all, p)
 			}
 		}
@@ -65,7 +65,7 @@ func (b *bench) scale(ctx context.Context) error {
 				return err
 			}
 		}
-		costs := map[string][]cost{}
+		costs := map[string][]scaleCost{}
 		for round := range b.rounds {
 			say("%s: round %d of %d", p, round+1, b.rounds)
 			if err := b.scaleRound(ctx, p, path, costs); err != nil {
@@ -81,30 +81,39 @@ func (b *bench) scale(ctx context.Context) error {
 	return nil
 }
 
-// scaleLine is one stage at one point: CPU of all its processes, memory of the largest.
+// scaleCost is what the processes of a stage cost: all together, from when the partitions
+// were dealt out until all was done, of the memory the largest; and beside that their start
+// and stop, which no record pays for.
+type scaleCost struct {
+	cost
+	aside time.Duration
+}
+
+// scaleLine is one stage at one point.
 type scaleLine struct {
-	System       string  `json:"system"`
-	Records      uint64  `json:"records"`
-	Partitions   int     `json:"partitions"`
-	Processes    int     `json:"processes"`
-	CPUSeconds   float64 `json:"cpu_seconds"`
-	NsPerRecord  float64 `json:"ns_per_record"`
-	PeakRSSBytes int64   `json:"peak_rss_bytes"`
-	Rounds       int     `json:"rounds"`
+	System          string  `json:"system"`
+	Records         uint64  `json:"records"`
+	Partitions      int     `json:"partitions"`
+	Processes       int     `json:"processes"`
+	CPUSeconds      float64 `json:"cpu_seconds"`
+	StartStopCPUSec float64 `json:"start_stop_cpu_seconds"`
+	NsPerRecord     float64 `json:"ns_per_record"`
+	PeakRSSBytes    int64   `json:"peak_rss_bytes"`
+	Rounds          int     `json:"rounds"`
 }
 
 // line is the round of median CPU.
-func (p point) line(system string, rounds []cost) scaleLine {
-	slices.SortStableFunc(rounds, func(a, b cost) int { return int(a.cpu() - b.cpu()) })
+func (p point) line(system string, rounds []scaleCost) scaleLine {
+	slices.SortStableFunc(rounds, func(a, b scaleCost) int { return int(a.cpu() - b.cpu()) })
 	c := rounds[(len(rounds)-1)/2]
 	return scaleLine{System: system, Records: p.records, Partitions: p.partitions, Processes: p.processes,
-		CPUSeconds: milli(c.cpu()), NsPerRecord: round(float64(c.cpu().Nanoseconds())/float64(p.records), 10),
+		CPUSeconds: milli(c.cpu()), StartStopCPUSec: milli(c.aside), NsPerRecord: round(float64(c.cpu().Nanoseconds())/float64(p.records), 10),
 		PeakRSSBytes: c.rss, Rounds: len(rounds)}
 }
 
 // scaleRound starts all processes of the stages on empty topics of a fresh broker, so
 // that the partitions are dealt out before there is anything to do, and then publishes.
-func (b *bench) scaleRound(ctx context.Context, p point, path string, costs map[string][]cost) error {
+func (b *bench) scaleRound(ctx context.Context, p point, path string, costs map[string][]scaleCost) error {
 	c, err := b.startCluster(ctx)
 	if err != nil {
 		return err
@@ -136,12 +145,13 @@ func (b *bench) scaleRound(ctx context.Context, p point, path string, costs map[
 		if err != nil {
 			return err
 		}
-		sum, err := groups[name].stop()
+		c, err := groups[name].stop()
 		if err != nil {
 			return err
 		}
-		costs[name] = append(costs[name], sum)
-		say("  %-8s %7.3f s CPU (%.3f user, %.3f system), %5d MB", name, sum.cpu().Seconds(), sum.user.Seconds(), sum.system.Seconds(), sum.rss>>20)
+		costs[name] = append(costs[name], c)
+		say("  %-8s %7.3f s CPU for the work (%.3f user, %.3f system), %.3f s for start and stop, %5d MB",
+			name, c.cpu().Seconds(), c.user.Seconds(), c.system.Seconds(), c.aside.Seconds(), c.rss>>20)
 		takes = said
 	}
 	return c.dev.stop()
@@ -151,6 +161,20 @@ func (b *bench) scaleRound(ctx context.Context, p point, path string, costs map[
 type scaleGroup struct {
 	name     string
 	services []*service
+	// began and done are what they had cost before and after the work.
+	began, done cost
+}
+
+// spent is what they have cost so far.
+func (g *scaleGroup) spent() (sum cost, err error) {
+	for _, s := range g.services {
+		c, err := spent(s.cmd.Process.Pid)
+		if err != nil {
+			return sum, err
+		}
+		sum = sum.and(c)
+	}
+	return sum, nil
 }
 
 // startGroup starts them and waits until each has its part of the partitions.
@@ -163,13 +187,17 @@ func (c *cluster) startGroup(ctx context.Context, name string, p point, args []s
 		}
 		g.services = append(g.services, s)
 	}
-	return g, g.until(ctx, servicePatience, "the partitions were dealt out", func(now []metrics) bool {
+	err := g.until(ctx, servicePatience, "the partitions were dealt out", func(now []metrics) bool {
 		sum, least := uint64(0), uint64(p.partitions)
 		for _, m := range now {
 			sum, least = sum+m.partitions, min(least, m.partitions)
 		}
 		return sum == uint64(p.partitions) && least == uint64(p.partitions/p.processes)
 	})
+	if err == nil {
+		g.began, err = g.spent()
+	}
+	return g, err
 }
 
 // finished waits until all records are taken and all that was said is written, and
@@ -188,6 +216,9 @@ func (g *scaleGroup) finished(ctx context.Context, takes uint64) (said uint64, e
 		before, said = sum.recordsOut, sum.recordsOut
 		return still && sum.recordsIn == takes && sum.lag == 0 && sum.queued == 0
 	})
+	if err == nil {
+		g.done, err = g.spent()
+	}
 	return said, err
 }
 
@@ -210,13 +241,20 @@ func (g *scaleGroup) until(ctx context.Context, patience time.Duration, what str
 	})
 }
 
-// stop ends them and adds up what they cost; of the memory the largest counts.
-func (g *scaleGroup) stop() (sum cost, err error) {
+// stop ends them, all at once: one after the other they would take over what the others
+// leave.
+func (g *scaleGroup) stop() (scaleCost, error) {
 	for _, s := range g.services {
-		err = errors.Join(err, s.stop())
-		sum = sum.and(s.cost)
+		s.ask()
 	}
-	return sum, err
+	var all cost
+	var err error
+	for _, s := range g.services {
+		err = errors.Join(err, s.stopped())
+		all = all.and(s.cost)
+	}
+	work := cost{user: g.done.user - g.began.user, system: g.done.system - g.began.system, rss: all.rss}
+	return scaleCost{cost: work, aside: all.cpu() - work.cpu()}, err
 }
 
 func (g *scaleGroup) kill() {

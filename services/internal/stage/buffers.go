@@ -83,8 +83,9 @@ func (p *page) release() {
 	}
 }
 
-// requestPool keeps produce requests, each with the memory of its largest so far. There
-// are as many lanes as a stage has partitions on both sides, of which few write at a time.
+// requestPool keeps produce requests: not their memory, which is of the pool of buffers, but
+// their compressors. There are as many lanes as a stage has partitions on both sides, of
+// which few write at a time.
 type requestPool struct {
 	mu   sync.Mutex
 	free []*wire.Produce
@@ -101,7 +102,7 @@ func (p *requestPool) get() *wire.Produce {
 	defer p.mu.Unlock()
 	n := len(p.free)
 	if n == 0 {
-		return new(wire.Produce)
+		return &wire.Produce{Get: buffers.get, Put: buffers.put}
 	}
 	r := p.free[n-1]
 	p.free[n-1] = nil
@@ -111,6 +112,7 @@ func (p *requestPool) get() *wire.Produce {
 
 // put takes a request back that was answered.
 func (p *requestPool) put(r *wire.Produce) {
+	r.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free) < keepRequests {

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/flowledger/flowledger/services/internal/run"
 	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
 
@@ -20,6 +22,8 @@ type fetcher struct {
 	plain     bool
 	// next is the offset to read next.
 	next int64
+	// bytes is how much to read at a time, about; 0: fetchBytes.
+	bytes int
 	// paged tells that the reader of the messages releases their pages, so that their
 	// memory is used again; then they have no fields.
 	paged    bool
@@ -40,6 +44,9 @@ type chunk struct {
 const (
 	fetchBytes = 512 << 10
 	fetchWait  = 500 * time.Millisecond
+	// fetchPace is how often a partition is asked whose log was read to its end: every
+	// message by itself would cost its reader a wake-up, and its own readers a request.
+	fetchPace = 100 * time.Millisecond
 )
 
 // errBeyond says that a position lies behind the end of its log.
@@ -52,7 +59,7 @@ func (f *fetcher) fetch(ctx context.Context) (chunk, error) { return f.fetchWith
 func (f *fetcher) fetchWithin(ctx context.Context, wait time.Duration) (chunk, error) {
 	res, err := f.client.fetch(ctx, &wire.Fetch{
 		Topic: f.topic, Partition: f.partition, Offset: f.next,
-		MaxBytes: fetchBytes, MaxWait: min(wait, requestTimeout/2), Buffer: f.buffer,
+		MaxBytes: cmp.Or(f.bytes, fetchBytes), MaxWait: min(wait, requestTimeout/2), Buffer: f.buffer,
 	})
 	switch {
 	case err != nil:
@@ -181,9 +188,16 @@ func (f *fetcher) run(ctx context.Context, log *slog.Logger, tokens <-chan struc
 			return nil
 		case <-tokens:
 		}
+		began := time.Now()
 		c, err := f.some(ctx, log)
 		if err != nil || !deliver(c) {
 			return err
+		}
+		if f.next < c.end {
+			continue
+		}
+		if rest := fetchPace - time.Since(began); rest > 0 && run.Pause(ctx, rest) != nil {
+			return nil
 		}
 	}
 }

@@ -48,6 +48,9 @@ type ack struct {
 // 1 MiB by default, and a message is at most maxBatchBytes.
 const requestBytes = 900 << 10
 
+// headerBytes is about how much a message's headers take.
+const headerBytes = 128
+
 // add queues a message and tells by how many bytes the queue has grown. A mark
 // that is still waiting is replaced by a newer one.
 func (l *lane) add(m outgoing) (grown int64) {
@@ -159,7 +162,11 @@ func (l *lane) write(ctx context.Context, batch []outgoing) error {
 
 // fill writes messages into a request.
 func (l *lane) fill(request *wire.Produce, batch []outgoing) {
-	request.Begin(l.topic, l.partition, l.client.compression, requestTimeout/2)
+	size := 0
+	for i := range batch {
+		size += int(batch[i].size()) + headerBytes
+	}
+	request.Begin(l.topic, l.partition, l.client.compression, requestTimeout/2, size)
 	for i := range batch {
 		m := &batch[i]
 		l.fields = append(m.appendFields(l.fields[:0], l.source), m.fields...)

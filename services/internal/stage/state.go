@@ -119,7 +119,7 @@ func (s *stateLog) append(ctx context.Context, value []byte, headers ...string) 
 		packed = wire.AppendHeader(packed, headers[i], []byte(headers[i+1]))
 	}
 	request := requests.get()
-	request.Begin(s.topic, s.partition, wire.None, requestTimeout/2) // a snapshot is compressed already
+	request.Begin(s.topic, s.partition, wire.None, requestTimeout/2, len(value)) // a snapshot is compressed already
 	request.Add(nil, value, packed, len(headers)/2)
 	request.End(time.Now())
 	for attempt := 0; ; attempt++ {

@@ -46,6 +46,8 @@ type inboxChunk struct {
 const (
 	// fetchAhead is how many chunks of an inbox may be under way.
 	fetchAhead = 2
+	// leastFetchBytes is what is read of a partition at a time where a process has many.
+	leastFetchBytes = 64 << 10
 	// aheadTicks and aheadBytes: an input that is this far (2 minutes) ahead of the
 	// slowest, while so much waits, is not read on.
 	aheadTicks = 240
@@ -90,6 +92,12 @@ func (w *worker) queueBytes() int64 {
 	return max(2*requestBytes, int64(w.cfg.QueueBytes)/int64(max(1, w.a.share)))
 }
 
+// fetchBytes is the partition's part of what a process reads at a time: it would hold as
+// much more memory as it has partitions.
+func (w *worker) fetchBytes() int {
+	return max(leastFetchBytes, fetchBytes/max(1, w.a.share))
+}
+
 func (w *worker) writerPlan() writerPlan {
 	p := writerPlan{source: sourceName(w.plan.source(), w.plan.epoch)}
 	for _, out := range w.plan.outputs {
@@ -106,7 +114,7 @@ func (w *worker) writerPlan() writerPlan {
 func (w *worker) fetch(ctx context.Context, wg *sync.WaitGroup, chunks chan<- inboxChunk, failed chan<- error) {
 	w.withheld = make([]int, len(w.engine.inboxes))
 	for i, in := range w.engine.inboxes {
-		f := &fetcher{client: w.client, topic: w.cfg.Topic(in.topic), partition: in.partition, plain: in.plain, next: in.next, paged: true}
+		f := &fetcher{client: w.client, topic: w.cfg.Topic(in.topic), partition: in.partition, plain: in.plain, next: in.next, bytes: w.fetchBytes(), paged: true}
 		tokens := make(chan struct{}, fetchAhead)
 		for range fetchAhead {
 			tokens <- struct{}{}

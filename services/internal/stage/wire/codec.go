@@ -90,6 +90,14 @@ func newStream(codec Codec) (s stream) {
 // zstdWindow is how far back zstd looks for repetitions: it takes as much memory.
 const zstdWindow = 256 << 10
 
+// roomFor is about how much so many bytes take at most when they are packed.
+func roomFor(codec Codec, size int) int {
+	if codec == Snappy {
+		return s2.MaxEncodedLen(size)
+	}
+	return size
+}
+
 // write adds b to what goes behind dst.
 func (p *packer) write(dst, b []byte) []byte {
 	if p.codec == None {

@@ -14,8 +14,14 @@ import (
 )
 
 // Produce is a produce request for one partition: one record batch. It is filled by
-// Begin, Add and End, sent as often as it takes, and filled again.
+// Begin, Add and End, sent as often as it takes, and ended by Done; then it may be filled
+// again.
 type Produce struct {
+	// Get gives memory with room for n bytes, Put takes it back. Nil: it is made, and
+	// left to the collector.
+	Get func(n int) []byte
+	Put func(b []byte)
+
 	topic     string
 	partition int
 	codec     Codec
@@ -51,9 +57,16 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Begin empties the request. Timeout is what the broker may take.
-func (p *Produce) Begin(topic string, partition int, codec Codec, timeout time.Duration) {
+// Begin empties the request. Timeout is what the broker may take, size how many bytes
+// will be added, about.
+func (p *Produce) Begin(topic string, partition int, codec Codec, timeout time.Duration, size int) {
 	p.topic, p.partition, p.codec, p.count = topic, partition, codec, 0
+	if p.Get != nil {
+		p.b = p.Get(requestRoom + roomFor(codec, size))
+		if codec != None {
+			p.packer.block = p.Get(min(size, packBlock))
+		}
+	}
 	b := append(p.b[:0], 0, 0, 0, 0) // size, known at the end
 	b = appendInt16(b, int16(protocol.Produce))
 	b = appendInt16(b, 0) // version, known at the connection
@@ -70,6 +83,17 @@ func (p *Produce) Begin(topic string, partition int, codec Codec, timeout time.D
 	p.records = len(b)
 	p.b = append(b, make([]byte, batchHeader)...)
 	p.packer.begin(codec)
+}
+
+// requestRoom is room for what a request has beside its records.
+const requestRoom = 1 << 10
+
+// Done gives the memory back, once the request was answered.
+func (p *Produce) Done() {
+	if p.Put != nil {
+		p.Put(p.b)
+		p.b = nil
+	}
 }
 
 // Add adds a record. Headers are n of them, as AppendHeader writes them. A key or
@@ -111,6 +135,10 @@ func AppendHeader(b []byte, key string, value []byte) []byte {
 // End closes the record batch: all its records are of one time.
 func (p *Produce) End(now time.Time) {
 	p.b = p.packer.end(p.b)
+	if p.Put != nil && p.packer.block != nil {
+		p.Put(p.packer.block)
+		p.packer.block = nil
+	}
 	batch := p.b[p.records:]
 	put32 := func(at int, n int32) { binary.BigEndian.PutUint32(batch[at:], uint32(n)) }
 	put64 := func(at int, n int64) { binary.BigEndian.PutUint64(batch[at:], uint64(n)) }

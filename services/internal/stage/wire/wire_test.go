@@ -76,7 +76,7 @@ func filled(codec Codec, records []plain) *Produce {
 }
 
 func fill(p *Produce, codec Codec, records []plain) {
-	p.Begin("topic", 3, codec, 5*time.Second)
+	p.Begin("topic", 3, codec, 5*time.Second, 1000)
 	for _, r := range records {
 		var headers []byte
 		for _, h := range r.Headers {
@@ -284,6 +284,64 @@ func TestProduceAgain(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, theirs(t, b.request.(*produce.Request).Topics[0].Partitions[0].RecordSet.Records)); diff != "" {
 		t.Errorf("(-want, +got)\n%s", diff)
+	}
+}
+
+// TestProduceMemory takes memory for each request and gives it back, spoilt by whoever has it
+// then: the compressor's when the request is written, the request's own when it is answered,
+// and that of a request that was given up never, since it may still be on its way.
+func TestProduceMemory(t *testing.T) {
+	lent := map[*byte]bool{}
+	p := &Produce{
+		Get: func(n int) []byte {
+			b := make([]byte, n)
+			lent[&b[0]] = true
+			return b[:0]
+		},
+		Put: func(b []byte) {
+			b = b[:cap(b)]
+			if !lent[&b[0]] {
+				t.Error("memory came back that was not given, or twice")
+			}
+			delete(lent, &b[0])
+			for i := range b {
+				b[i] = 0xa5
+			}
+		},
+	}
+	var refused error
+	b := &broker{t: t, version: 8, answer: func(protocol.Message) protocol.Message {
+		var code int16
+		if refused != nil {
+			code = int16(kafka.NotLeaderForPartition)
+		}
+		return &produce.Response{Topics: []produce.ResponseTopic{{Topic: "topic", Partitions: []produce.ResponsePartition{{Partition: 3, ErrorCode: code}}}}}
+	}}
+	want := []plain{{Time: 1700000000123, Value: textOf(bytes.Repeat([]byte("flow"), 60))}}
+	for name, codec := range Codecs {
+		for _, refused = range []error{kafka.NotLeaderForPartition, nil} {
+			fill(p, codec, want)
+			if len(lent) != 1 {
+				t.Errorf("%s: a request that is written holds %d pieces of memory", name, len(lent))
+			}
+			_, err := p.Send(t.Context(), &Conns{Transport: b})
+			if !errors.Is(err, refused) {
+				t.Fatal(err)
+			}
+			if refused != nil {
+				if lent[&p.b[0]] {
+					t.Errorf("%s: the request is still the one that may be on its way", name)
+				}
+				clear(lent)
+				lent[&p.b[0]] = true
+			}
+			if diff := cmp.Diff(want, unpackAll(t, p.b[p.records:])); diff != "" {
+				t.Errorf("%s (-want, +got)\n%s", name, diff)
+			}
+			if p.Done(); len(lent) != 0 {
+				t.Errorf("%s: %d pieces of memory were not given back", name, len(lent))
+			}
+		}
 	}
 }
 
