@@ -25,11 +25,16 @@ func (s *Slab[T]) Take() (uint32, *T) {
 		return id, s.At(id)
 	}
 	id := s.next
-	if int(id/pageSize) == len(s.pages) {
-		s.pages = append(s.pages, new([pageSize]T))
-	}
 	s.next++
-	return id, s.At(id)
+	if id%pageSize > 0 {
+		return id, s.At(id)
+	}
+	// Not At: it reads the page's first byte, to see that there is a page, and the
+	// system answers a read of fresh memory by mapping it twice, for that and again
+	// for the first write.
+	p := new([pageSize]T)
+	s.pages = append(s.pages, p)
+	return id, &p[0]
 }
 
 // At is the value of a number that was taken.
