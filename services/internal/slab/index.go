@@ -1,7 +1,5 @@
 package slab
 
-import "math/bits"
-
 // Index finds numbers by a 64-bit hash of their key. It keeps no keys: the
 // caller compares the key that lies in its slab.
 //
@@ -11,29 +9,35 @@ import "math/bits"
 //		}
 //	}
 //
-// A bucket is 8 bytes, a 32-bit tag and the number, in one array with linear
-// probing: a lookup costs one cache miss. What a bucket's home is follows from
-// the leading bits of its tag, so growing and deleting need no keys either. The
+// A bucket is 8 bytes, a 32-bit tag and the number. Buckets lie in the order of
+// their tags, each at the home that its tag gives or, where that is taken, behind
+// it. So a lookup costs one cache miss and ends at the first greater tag, growing is
+// one pass from front to back, and neither that nor deleting needs keys. The
 // hash is mixed here: one whose residue is the same for all keys of a partition
 // will do. The order of buckets must not be visible in outputs.
 //
 // The zero Index is empty and ready.
 type Index struct {
-	// buckets are tag<<32 | number+1; 0 is free. Their number is a power of two.
-	buckets []uint64
-	// shift takes a tag to its home.
-	shift uint8
+	// pages hold buckets, tag<<32 | number+1; 0 is free. There are pages for all
+	// homes, and behind them for what was pushed beyond the last.
+	pages []*[pageBuckets]uint64
+	homes int
 	len   int
 }
 
-// minBuckets is the first size of an index.
-const minBuckets = 1 << 8
+// pageBuckets is the number of buckets allocated at once.
+const pageBuckets = 1 << 10
 
 // Len is the number of entries.
 func (x *Index) Len() int { return x.len }
 
 // Bytes is the memory that the index takes.
-func (x *Index) Bytes() int { return 8 * cap(x.buckets) }
+func (x *Index) Bytes() int { return 8 * (x.end() + cap(x.pages)) }
+
+// end is the number of buckets.
+func (x *Index) end() int { return len(x.pages) * pageBuckets }
+
+func (x *Index) bucket(at int) *uint64 { return &x.pages[at/pageBuckets][at%pageBuckets] }
 
 // tag is the upper half of the finalised hash (MurmurHash3's 64-bit finaliser,
 // a bijection).
@@ -45,29 +49,30 @@ func tag(hash uint64) uint32 {
 	return uint32(hash >> 32)
 }
 
+// home is where the bucket of a tag lies at the earliest.
+func (x *Index) home(tag uint32) int { return int(uint64(tag) * uint64(x.homes) >> 32) }
+
 // Probe starts a lookup. It is valid until the index is changed.
 func (x *Index) Probe(hash uint64) Probe {
 	t := tag(hash)
-	return Probe{buckets: x.buckets, tag: t, at: t>>x.shift - 1}
+	return Probe{index: x, tag: t, at: x.home(t) - 1}
 }
 
 // Probe walks over the numbers that may belong to a hash.
 type Probe struct {
-	buckets []uint64
-	tag, at uint32
-	number  uint32
+	index  *Index
+	at     int
+	tag    uint32
+	number uint32
 }
 
 // Next moves on to the next candidate, if there is one.
 func (p *Probe) Next() bool {
-	mask := uint32(len(p.buckets) - 1)
-	for len(p.buckets) > 0 {
-		p.at++
-		b := p.buckets[p.at&mask]
-		if b == 0 {
+	for p.at++; p.at < p.index.end(); p.at++ {
+		b := *p.index.bucket(p.at)
+		if t := uint32(b >> 32); b == 0 || t > p.tag {
 			return false
-		}
-		if uint32(b>>32) == p.tag {
+		} else if t == p.tag {
 			p.number = uint32(b) - 1
 			return true
 		}
@@ -78,69 +83,108 @@ func (p *Probe) Next() bool {
 // Number is the candidate that Next found.
 func (p *Probe) Number() uint32 { return p.number }
 
-// Hint is the number in the first bucket of a hash, and whether there is one. It
-// is likely the one looked for. A caller that has many lookups before it takes
-// the hints of all first: loads that do not depend on each other overlap, and
-// the lookups then find their buckets, and what lies behind them, in the cache.
+// Hint is the number in the home of a hash, and whether there is one. A caller
+// that has many lookups before it takes the hints of all first: loads that do not
+// depend on each other overlap, and the lookups then find their buckets in the cache.
 func (x *Index) Hint(hash uint64) (number uint32, ok bool) {
-	if len(x.buckets) == 0 {
+	if len(x.pages) == 0 {
 		return 0, false
 	}
-	b := x.buckets[tag(hash)>>x.shift]
+	b := *x.bucket(x.home(tag(hash)))
 	return uint32(b) - 1, b != 0
 }
 
 // Insert adds a number. The caller has looked that its key is not there.
 func (x *Index) Insert(hash uint64, number uint32) {
-	// Three quarters full at most: two probes for a hit, eight for a miss.
-	if x.len+1 > len(x.buckets)/4*3 {
-		x.grow(max(minBuckets, 2*len(x.buckets)))
+	if x.len >= most(x.homes) {
+		x.grow(max(1, x.homes/pageBuckets/2))
 	}
-	x.put(uint64(tag(hash))<<32 | uint64(number+1))
 	x.len++
+	t := tag(hash)
+	b := uint64(t)<<32 | uint64(number+1)
+	at := x.home(t)
+	for i := at % pageBuckets; ; i = 0 {
+		if at/pageBuckets == len(x.pages) {
+			x.pages = append(x.pages, new([pageBuckets]uint64))
+		}
+		if b = insert(x.pages[at/pageBuckets][i:], b); b == 0 {
+			return
+		}
+		at += pageBuckets - i
+	}
 }
+
+// insert puts a bucket where it belongs among the rest of a page: those behind it
+// move on up to the next free one. It returns what was pushed out, or 0.
+func insert(page []uint64, b uint64) uint64 {
+	i := 0
+	for i < len(page) && page[i] < b && page[i] != 0 {
+		i++
+	}
+	for ; i < len(page); i++ {
+		is := page[i]
+		page[i] = b
+		if is == 0 {
+			return 0
+		}
+		b = is
+	}
+	return b
+}
+
+// most is how many entries so many homes are good for: four fifths, so that three
+// buckets are looked at on the average, and a dozen are moved by an insertion.
+func most(homes int) int { return homes / 5 * 4 }
 
 // Reserve makes room for n entries.
 func (x *Index) Reserve(n int) {
-	size := max(minBuckets, len(x.buckets))
-	for n > size/4*3 {
-		size *= 2
+	homes := x.homes
+	for most(homes) < n {
+		homes += pageBuckets
 	}
-	if size > len(x.buckets) {
-		x.grow(size)
+	if homes > x.homes {
+		x.grow((homes - x.homes) / pageBuckets)
 	}
 }
 
-// put finds a place for a bucket.
-func (x *Index) put(b uint64) {
-	mask := uint32(len(x.buckets) - 1)
-	at := uint32(b>>32) >> x.shift
-	for x.buckets[at&mask] != 0 {
-		at++
-	}
-	x.buckets[at&mask] = b
-}
-
-func (x *Index) grow(size int) {
-	old := x.buckets
-	x.buckets = make([]uint64, size)
-	touch(x.buckets)
-	x.shift = uint8(32 - bits.TrailingZeros(uint(size)))
-	for _, b := range old {
-		if b != 0 {
-			x.put(b)
+// grow adds pages of homes and puts every bucket where it belongs then. As that is
+// further on than it was, and both are in order, pages that have been read can be
+// written again: no more memory is needed than the index has afterwards.
+func (x *Index) grow(more int) {
+	old := x.pages
+	x.homes += more * pageBuckets
+	x.pages = make([]*[pageBuckets]uint64, 0, x.homes/pageBuckets+1)
+	var read []*[pageBuckets]uint64
+	at := 0
+	for _, page := range old {
+		for _, b := range page {
+			if b != 0 {
+				at = max(at, x.home(uint32(b>>32)))
+				for at >= x.end() {
+					read = x.addPage(read)
+				}
+				*x.bucket(at) = b
+				at++
+			}
 		}
+		read = append(read, page)
+	}
+	for x.end() < x.homes {
+		read = x.addPage(read)
 	}
 }
 
-// touch writes to every page of fresh memory. Entries go to all of them, in any
-// order, and look before they write: the system would first map a page of zeros for
-// the look, and then another for the write.
-func touch(fresh []uint64) {
-	const page = 4096 / 8
-	for i := 0; i < len(fresh); i += page {
-		fresh[i] = 0
+// addPage adds an empty page, one that has been read if there is one, and returns
+// the others.
+func (x *Index) addPage(read []*[pageBuckets]uint64) []*[pageBuckets]uint64 {
+	n := len(read)
+	if n == 0 {
+		x.pages = append(x.pages, new([pageBuckets]uint64))
+		return read
 	}
+	clear(read[n-1][:])
+	x.pages = append(x.pages, read[n-1])
+	return read[:n-1]
 }
 
 // Delete takes a number out and tells whether it was there. The buckets behind
@@ -155,17 +199,15 @@ func (x *Index) Delete(hash uint64, number uint32) bool {
 			break
 		}
 	}
-	mask := uint32(len(x.buckets) - 1)
-	hole := p.at & mask
-	for at := (hole + 1) & mask; x.buckets[at] != 0; at = (at + 1) & mask {
-		home := uint32(x.buckets[at]>>32) >> x.shift
-		// It may move into the hole unless its home lies behind the hole.
-		if (at-home)&mask >= (at-hole)&mask {
-			x.buckets[hole] = x.buckets[at]
-			hole = at
+	hole := x.bucket(p.at)
+	for at := p.at + 1; at < x.end(); at++ {
+		b := x.bucket(at)
+		if *b == 0 || x.home(uint32(*b>>32)) == at {
+			break
 		}
+		*hole, hole = *b, b
 	}
-	x.buckets[hole] = 0
+	*hole = 0
 	x.len--
 	return true
 }

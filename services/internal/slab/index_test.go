@@ -23,7 +23,7 @@ func TestIndexIsAMap(t *testing.T) {
 		var x Index
 		model := make(map[uint64]uint32)
 		var keys []uint64
-		// Few hashes: many keys share one, and their runs wrap around the end.
+		// Few hashes: many keys share one, and their runs go beyond the last home.
 		spread := rapid.SampledFrom([]uint64{1, 7, 300, 1 << 40}).Draw(t, "spread")
 		universe := rapid.Uint64Range(1, 2000).Draw(t, "universe")
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
@@ -50,6 +50,7 @@ func TestIndexIsAMap(t *testing.T) {
 				t.Fatalf("holds %d, want %d", x.Len(), len(model))
 			}
 		}
+		farthest(t, &x)
 		for key, number := range model {
 			if got, ok := find(&x, keys, key%spread, key); !ok || got != number {
 				t.Fatalf("key %d is lost", key)
@@ -68,8 +69,8 @@ func TestHintIsTheFirstBucket(t *testing.T) {
 	if n, ok := x.Hint(42); !ok || n != 7 {
 		t.Fatalf("hint is %d %v, want 7", n, ok)
 	}
-	if x.Reserve(10); len(x.buckets) != 2048 {
-		t.Fatalf("%d buckets for 1000 entries, want 2048", len(x.buckets))
+	if x.Reserve(10); x.end() != 2*pageBuckets {
+		t.Fatalf("%d buckets for 1000 entries, want %d", x.end(), 2*pageBuckets)
 	}
 }
 
@@ -80,17 +81,30 @@ func TestHashesOfOnePartitionSpread(t *testing.T) {
 	for i := range uint64(n) {
 		x.Insert(i*1024+3, uint32(i))
 	}
-	longest, run := 0, 0
-	for _, b := range x.buckets {
-		run++
+	if far := farthest(t, &x); far > 100 {
+		t.Errorf("a bucket lies %d behind its home at a load of %.2f", far, float64(n)/float64(x.homes))
+	}
+	if got := float64(x.Bytes()) / n; got > 16 {
+		t.Errorf("%.1f bytes per entry, at most 16", got)
+	}
+}
+
+// farthest is how far a bucket lies behind its home at most. It fails the test where
+// one lies before its home, behind a free one, or before one of a lower tag.
+func farthest(t interface{ Fatalf(string, ...any) }, x *Index) (far int) {
+	before := uint64(0)
+	for at := range x.end() {
+		b := *x.bucket(at)
 		if b == 0 {
-			run = 0
+			continue
 		}
-		longest = max(longest, run)
+		home := x.home(uint32(b >> 32))
+		if home > at || home < at && *x.bucket(at - 1) == 0 || b <= before {
+			t.Fatalf("bucket %x is at %d behind %x, its home is %d", b, at, before, home)
+		}
+		before, far = b, max(far, at-home)
 	}
-	if longest > 300 {
-		t.Errorf("the longest run is %d buckets at a load of %.2f", longest, float64(n)/float64(len(x.buckets)))
-	}
+	return far
 }
 
 func TestIndexDoesNotAllocateInSteadyState(t *testing.T) {
