@@ -12,6 +12,9 @@ const lookahead = 64
 type ahead struct {
 	reports [lookahead]arrival
 	hashes  [lookahead]uint64
+	// likely are the numbers of the entries that reports likely belong to, one
+	// higher; 0 where the index knew of none.
+	likely [lookahead]uint32
 	// briefs are those of reports that came as structs.
 	briefs [lookahead]flow.Brief
 	// seen keeps the compiler from dropping the loads.
@@ -42,21 +45,23 @@ func (w *Window) apply(reports []arrival) {
 	a := &w.ahead
 	for i := range reports {
 		a.hashes[i] = reports[i].Key.Hash()
+		number, _ := w.index.Hint(a.hashes[i])
+		a.seen |= uint8(number)
 	}
-	var hints [lookahead]uint32
-	n := 0
+	// The index is at hand now, and tells whose entries will be asked for.
 	for i := range reports {
-		id, ok := w.index.Hint(a.hashes[i])
-		hints[n] = id
-		if ok {
-			n++
+		a.likely[i] = 0
+		if p := w.index.Probe(a.hashes[i]); p.Next() {
+			a.likely[i] = p.Number() + 1
 		}
 	}
-	for _, id := range hints[:n] {
-		a.seen |= w.entries.At(id).proto
+	for _, n := range a.likely[:len(reports)] {
+		if n != 0 {
+			a.seen |= w.entries.At(n - 1).proto
+		}
 	}
 	for i := range reports {
-		w.add(&reports[i], a.hashes[i])
+		w.add(&reports[i], a.hashes[i], a.likely[i])
 		w.out.passed()
 	}
 }

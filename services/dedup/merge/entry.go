@@ -55,8 +55,14 @@ func (w *Window) lookup(k *flow.Key, hash uint64) (*entry, uint32) {
 	return nil, 0
 }
 
-// entry finds or makes the state of a flow.
-func (w *Window) entry(k *flow.Key, hash uint64) (*entry, uint32) {
+// entry finds or makes the state of a flow: look first where it likely is, a number
+// one higher, if that is not 0.
+func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32) {
+	if likely != 0 {
+		if e := w.entries.At(likely - 1); w.is(e, k) {
+			return e, likely - 1
+		}
+	}
 	if e, id := w.lookup(k, hash); e != nil {
 		return e, id
 	}

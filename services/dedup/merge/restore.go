@@ -92,7 +92,7 @@ func (r *restorer) entry() bool {
 	if e, _ := w.lookup(&k, hash); e != nil {
 		return false
 	}
-	e, id := w.entry(&k, hash)
+	e, id := w.entry(&k, hash, 0)
 	w.now = max(w.now, is.last)
 	e.standing, e.coverEnd, e.last = r.standings[is.standing], coverEnd, uint32(is.last)
 	w.setPast(e, p)

@@ -155,9 +155,9 @@ func (w *Window) fire(now eventtime.Tick) {
 	w.forgetOld(now)
 }
 
-func (w *Window) add(r *arrival, hash uint64) {
+func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	w.stats.Reports++
-	e, id := w.entry(&r.Key, hash)
+	e, id := w.entry(&r.Key, hash, likely)
 	e.last = uint32(w.now)
 	p := w.pointOf(r)
 	is := w.standings.all[e.standing]
