@@ -66,7 +66,7 @@ type conv struct {
 }
 
 // marks are a conversation's truth values.
-type marks uint32
+type marks uint16
 
 const (
 	live marks = 1 << iota
@@ -186,5 +186,5 @@ func (c *conv) tcpFlags(f *segment) uint8 {
 	if c.proto != flow.ProtoTCP {
 		return 0
 	}
-	return uint8(f.tcpFlags)
+	return f.flags
 }

@@ -73,7 +73,7 @@ func (t *Table) continues(c *conv, s *segment) uint64 {
 	}
 	e := es.all.At(n)
 	es.forget(n)
-	anew := c.proto == flow.ProtoTCP && s.tcpFlags&syn != 0 && s.start > e.end && e.answered
+	anew := c.proto == flow.ProtoTCP && s.flags&syn != 0 && s.start > e.end && e.answered
 	if t.full(e.deadline) < t.now || s.start > e.latest || anew {
 		return 0
 	}

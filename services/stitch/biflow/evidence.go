@@ -35,7 +35,7 @@ const leastLeadElsewhere = 2e9
 
 // gatherEvidence notes what a flow itself tells about its source's role.
 func (c *conv) gatherEvidence(side int, f *segment) {
-	switch f.hint {
+	switch flowv1.InitiatorHint(f.hint) {
 	case flowv1.InitiatorHint_INITIATOR_HINT_SOURCE:
 		c.hint.strengthen(side, sureExporter)
 	case flowv1.InitiatorHint_INITIATOR_HINT_DESTINATION:
@@ -46,7 +46,7 @@ func (c *conv) gatherEvidence(side int, f *segment) {
 		c.hint.strengthen(1-side, sureByOrder)
 	}
 	if c.proto == flow.ProtoTCP {
-		switch f.tcpRole() {
+		switch f.role {
 		case clientRole:
 			c.role.strengthen(side, sureFlags)
 		case serverRole:

@@ -2,37 +2,40 @@ package biflow
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
-// Input is the flows of one tick, read off the wire as far as a table looks at
-// them. It aliases the batches it was given. The zero Input is ready, and keeps
-// its buffers from one tick to the next.
+// Input is the flows of one tick: of each no more than a table looks at, a third of
+// a message, read off the wire or off messages that are gone afterwards. The zero
+// Input is ready, and keeps its buffers from one tick to the next.
 type Input struct {
 	// Bad counts messages that could not be decoded; they are left out.
 	Bad      int
-	segments []segment // all zero beyond their length
-	views    []view
-	// full are messages for flows that tell what few do.
-	full   []*flowv1.Flow
-	nfull  int
-	sorter flow.Sorter
+	segments pages[segment]
+	// What segments point to.
+	points pages[point]
+	pairs  pages[pair]
+	extras pages[extra]
+	fulls  pages[flowv1.Flow]
+	views  []view
+	// report is the flow that is read, reporter one of its reporters.
+	report, reporter report
+	sorter           flow.Sorter
 	// unsorted: the flows have not come in their order.
 	unsorted bool
 }
 
 // Reset forgets the flows.
 func (in *Input) Reset() {
-	clear(in.segments)
-	in.segments, in.views, in.nfull, in.unsorted = in.segments[:0], in.views[:0], 0, false
+	in.segments.n, in.points.n, in.pairs.n, in.extras.n, in.fulls.n = 0, 0, 0, 0, 0
+	in.views, in.unsorted = in.views[:0], false
 }
 
-// Add reads every flow of a batch. One that cannot be decoded is counted and left
-// out; it does not take its neighbours along.
+// Add reads every flow of a batch, which must stay until they are applied. One that
+// cannot be decoded is counted and left out; it does not take its neighbours along.
 func (in *Input) Add(batch []byte) {
 	for len(batch) > 0 {
 		msg, rest, err := flow.Next(batch)
@@ -41,53 +44,100 @@ func (in *Input) Add(batch []byte) {
 			return
 		}
 		batch = rest
-		n := len(in.segments)
-		in.segments = slices.Grow(in.segments, 1)[:n+1]
-		s := &in.segments[n]
-		if !s.read(msg, in) {
-			*s = segment{}
-			if !in.decode(s, msg) {
-				in.Bad++
-				in.segments = in.segments[:n]
-				continue
-			}
+		if !in.read(msg) && !in.decode(msg) {
+			in.Bad++
 		}
-		in.unsorted = in.unsorted || n > 0 && in.segments[n-1].compare(s) > 0
 	}
 }
 
-// decode takes the long way, for whatever is out of the ordinary.
-func (in *Input) decode(s *segment, msg []byte) bool {
-	if in.nfull == len(in.full) {
-		in.full = append(in.full, new(flowv1.Flow))
-	}
-	f := in.full[in.nfull]
-	f.Reset()
-	if f.UnmarshalVTUnsafe(msg) != nil {
+// read takes the short way, and tells whether that did.
+func (in *Input) read(msg []byte) bool {
+	r, views := &in.report, len(in.views)
+	if !r.read(msg, flowLayout) {
 		return false
 	}
-	in.views = s.from(f, in.views)
-	if s.full != nil {
-		in.nfull++
+	for _, b := range r.within {
+		if !in.reporter.read(b, reporterLayout) {
+			in.views = in.views[:views]
+			return false
+		}
+		in.views = append(in.views, in.reporter.view())
 	}
+	in.add(in.views[views:], nil)
 	return true
+}
+
+// decode takes the long way, for whatever is out of the ordinary, and tells whether
+// it is a flow.
+func (in *Input) decode(msg []byte) bool {
+	f := in.fulls.next()
+	f.Reset()
+	if f.UnmarshalVTUnsafe(msg) != nil {
+		in.fulls.n--
+		return false
+	}
+	views := in.of(f)
+	if !flow.Telling(f) {
+		in.add(views, nil)
+		in.fulls.n--
+		return true
+	}
+	in.add(views, f)
+	return true
+}
+
+// of reads a message into the report, and returns its reporters.
+func (in *Input) of(f *flowv1.Flow) []view {
+	in.report.of(f)
+	n := len(in.views)
+	for _, m := range f.Reporters {
+		in.reporter.ofReporter(m)
+		in.views = append(in.views, in.reporter.view())
+	}
+	return in.views[n:]
+}
+
+// add adds the flow of the report.
+func (in *Input) add(reporters []view, full *flowv1.Flow) {
+	s := in.segments.next()
+	s.pack(&in.report)
+	in.locate(&s.place, &in.report)
+	s.point, s.extra = in.point(in.report.point()), nil
+	if len(reporters) > 0 || full != nil {
+		s.extra = in.extras.next()
+		*s.extra = extra{reporters, full}
+	}
+	if n := in.segments.n; !in.unsorted && n > 1 {
+		in.unsorted = in.segments.at(uint32(n-2)).compare(s) > 0
+	}
+}
+
+// point keeps who reported, which is mostly who reported the flow before.
+func (in *Input) point(v point) *point {
+	if n := in.points.n; n > 0 {
+		if last := in.points.at(uint32(n - 1)); *last == v {
+			return last
+		}
+	}
+	p := in.points.next()
+	*p = v
+	return p
 }
 
 // order lists the flows in the order of flows.deduped. It asks for no memory of
 // them if they have come like that, as dedup sends them.
 func (in *Input) order() []flow.Place {
-	all := in.segments
-	places := in.sorter.Places(len(all))
+	sorted := in.sorter.Places(in.segments.n)
 	if !in.unsorted {
-		for i := range places {
-			places[i].At = uint32(i)
+		for i := range sorted {
+			sorted[i].At = uint32(i)
 		}
-		return places
+		return sorted
 	}
-	for i := range all {
-		places[i] = flow.Place{Key: all[i].start, At: uint32(i)}
+	for i := range sorted {
+		sorted[i] = flow.Place{Key: in.segments.at(uint32(i)).start, At: uint32(i)}
 	}
-	sorted, _ := in.sorter.Sort(func(a, b uint32) int { return all[a].rank().Compare(all[b].rank()) })
+	sorted, _ = in.sorter.Sort(func(a, b uint32) int { return in.segments.at(a).rank().Compare(in.segments.at(b).rank()) })
 	return sorted
 }
 

@@ -13,56 +13,60 @@ import (
 // conversations hold it, its hash, and the half of its source.
 type place struct {
 	hash uint64
-	// low and high are addresses of IPv4; else pair has them.
+	// pair has the addresses if they are not both of IPv4; else low and high are they.
+	pair              *pair
 	low, high         [4]byte
 	realm             uint32
 	lowPort, highPort uint16
 	proto             uint8
-	wide              bool
 	side              uint8
-	pair              pair
 }
 
 // pair is the addresses of a key that is not IPv4's.
 type pair struct{ low, high flow.Addr }
 
-// of finds the place of a flow.
-func (p *place) of(s *segment) {
-	p.realm, p.proto = s.realm, s.proto
-	if len(s.src) != 4 || len(s.dst) != 4 || !flow.HasPorts(s.proto) {
-		p.ofAny(s)
+// locate finds the place of a flow.
+func (in *Input) locate(p *place, r *report) {
+	n := &r.numbers
+	src, dst := r.texts[atSrc], r.texts[atDst]
+	p.realm, p.proto = uint32(n[atRealm]), uint8(n[atProto])
+	if len(src) != 4 || len(dst) != 4 || !flow.HasPorts(p.proto) {
+		in.locateAny(p, r)
 		return
 	}
-	low, lowPort := binary.BigEndian.Uint32(s.src), uint16(s.srcPort)
-	high, highPort := binary.BigEndian.Uint32(s.dst), uint16(s.dstPort)
+	low, lowPort := binary.BigEndian.Uint32(src), uint16(n[atSrcPort])
+	high, highPort := binary.BigEndian.Uint32(dst), uint16(n[atDstPort])
 	p.side = 0
 	if low > high || low == high && lowPort > highPort {
 		low, lowPort, high, highPort = high, highPort, low, lowPort
 		p.side = 1
 	}
-	p.wide = false
+	p.pair = nil
 	binary.BigEndian.PutUint32(p.low[:], low)
 	binary.BigEndian.PutUint32(p.high[:], high)
 	p.lowPort, p.highPort = lowPort, highPort
-	p.hash = hash4(low, high, lowPort, highPort, s.realm, s.proto)
+	p.hash = hash4(low, high, lowPort, highPort, p.realm, p.proto)
 }
 
-// ofAny is of for all flows: IPv6, and protocols without ports.
-func (p *place) ofAny(s *segment) {
-	k := flow.Key{Realm: s.realm, Proto: s.proto}
-	k.Src.Addr, k.Dst.Addr = flow.AddrFrom(s.src), flow.AddrFrom(s.dst)
-	k.SetPorts(s.srcPort, s.dstPort, s.icmpType, s.icmpCode)
+// locateAny is locate for all flows: IPv6, and protocols without ports.
+func (in *Input) locateAny(p *place, r *report) {
+	n := &r.numbers
+	k := flow.Key{Realm: p.realm, Proto: p.proto}
+	k.Src.Addr, k.Dst.Addr = flow.AddrFrom(r.texts[atSrc]), flow.AddrFrom(r.texts[atDst])
+	k.SetPorts(uint32(n[atSrcPort]), uint32(n[atDstPort]), uint32(n[atICMPType]), uint32(n[atICMPCode]))
 	c, forward := k.Conversation()
 	p.side = 0
 	if !forward {
 		p.side = 1
 	}
 	p.lowPort, p.highPort = c.Low.Port, c.High.Port
-	if p.wide = !c.Low.Addr.Is4() || !c.High.Addr.Is4(); p.wide {
-		p.pair = pair{c.Low.Addr, c.High.Addr}
+	if !c.Low.Addr.Is4() || !c.High.Addr.Is4() {
+		p.pair = in.pairs.next()
+		*p.pair = pair{c.Low.Addr, c.High.Addr}
 		p.hash = p.pair.hash(p.lowPort, p.highPort, p.realm, p.proto)
 		return
 	}
+	p.pair = nil
 	p.low, p.high = [4]byte(c.Low.Addr[12:]), [4]byte(c.High.Addr[12:])
 	p.hash = hash4(binary.BigEndian.Uint32(p.low[:]), binary.BigEndian.Uint32(p.high[:]), p.lowPort, p.highPort, p.realm, p.proto)
 }
@@ -109,11 +113,11 @@ func (t *Table) newest(c *conv) (uint32, bool) {
 // is tells whether a conversation is one of a key.
 func (t *Table) is(c *conv, p *place) bool {
 	a, b := &c.half[0], &c.half[1]
-	if a.port != p.lowPort || b.port != p.highPort || c.proto != p.proto || c.realm != p.realm || c.has(wide) != p.wide {
+	if a.port != p.lowPort || b.port != p.highPort || c.proto != p.proto || c.realm != p.realm || c.has(wide) != (p.pair != nil) {
 		return false
 	}
-	if p.wide {
-		return *t.pairOf(a) == p.pair
+	if p.pair != nil {
+		return *t.pairOf(a) == *p.pair
 	}
 	return a.addr == p.low && b.addr == p.high
 }
@@ -142,14 +146,14 @@ func (t *Table) hash(c *conv) uint64 {
 func (t *Table) setKey(c *conv, p *place) {
 	a, b := &c.half[0], &c.half[1]
 	c.realm, c.proto, a.port, b.port = p.realm, p.proto, p.lowPort, p.highPort
-	a.addr, b.addr = p.low, p.high
-	if !p.wide {
+	if p.pair == nil {
+		a.addr, b.addr = p.low, p.high
 		c.set(groupLow, isGroup4(p.low))
 		c.set(groupHigh, isGroup4(p.high))
 		return
 	}
 	n, addrs := t.pairs.Take()
-	*addrs = p.pair
+	*addrs = *p.pair
 	binary.NativeEndian.PutUint32(a.addr[:], n)
 	b.addr = [4]byte{}
 	c.marks |= wide

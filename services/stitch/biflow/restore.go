@@ -185,8 +185,9 @@ func (r *restorer) read(c *conv) {
 // the short form if both are IPv4.
 func (r *restorer) readKey(c *conv) {
 	var p place
-	p.wide, p.proto = c.has(wide), c.proto
-	if p.wide {
+	p.proto = c.proto
+	if c.has(wide) {
+		p.pair = new(pair)
 		r.Fixed(p.pair.low[:])
 		r.Fixed(p.pair.high[:])
 		r.check(!p.pair.low.Is4() || !p.pair.high.Is4())

@@ -58,7 +58,8 @@ type Table struct {
 	// touched are the conversations that got something in this tick.
 	touched []uint32
 	ahead   ahead
-	seen    seen
+	// seen is the input that comes as messages.
+	seen Input
 	// message is the version that is told; decorated: it has what few have.
 	message   flowv1.Biflow
 	decorated bool
@@ -81,28 +82,31 @@ func (t *Table) Stats() Stats {
 // NextTimer is the earliest tick at which something falls due.
 func (t *Table) NextTimer() eventtime.Tick { return t.timers.Next() }
 
-// Tick applies the flows of one tick, in order, then issues versions and closes
-// what is over, in no order that matters. What it emits is valid during the call.
+// Tick applies the flows of one tick, which may be in any order, then issues
+// versions and closes what is over, in no order that matters. What it emits is valid
+// during the call.
 func (t *Table) Tick(now eventtime.Tick, flows []*flowv1.Flow, emit func(*flowv1.Biflow)) {
-	t.now = now
-	for len(flows) > 0 {
-		n := t.ahead.fromMessages(flows)
-		t.applyAhead(n)
-		flows = flows[n:]
+	for _, f := range flows {
+		t.See(f)
 	}
-	t.finish(emitter(emit))
+	t.TickSeen(now, emit)
 }
 
-// TickWire is Tick from wire to wire. The flows may be in any order.
+// TickWire is Tick from wire to wire.
 func (t *Table) TickWire(now eventtime.Tick, in *Input, out *Output) {
 	out.reset()
+	t.tick(now, in, out)
+}
+
+func (t *Table) tick(now eventtime.Tick, in *Input, out outlet) {
 	t.now = now
-	for sorted := in.order(); len(sorted) > 0; {
-		n := t.ahead.fromInput(in, sorted)
-		t.applyAhead(n)
-		sorted = sorted[n:]
+	for flows := range slices.Chunk(in.order(), lookahead) {
+		t.applyAhead(in, flows)
 	}
-	t.finish(out)
+	t.issueTouched(out)
+	t.fire(out)
+	t.forgetEvicted()
+	t.evict(out)
 }
 
 // EndWire is End to the wire.
@@ -116,14 +120,6 @@ func (t *Table) End(now eventtime.Tick, emit func(*flowv1.Biflow)) {
 	t.end(now, emitter(emit))
 }
 
-// finish issues and closes what is to be in this tick.
-func (t *Table) finish(out outlet) {
-	t.issueTouched(out)
-	t.fire(out)
-	t.forgetEvicted()
-	t.evict(out)
-}
-
 func (t *Table) end(now eventtime.Tick, out outlet) {
 	t.now = now
 	for id := range t.convs.Len() {
@@ -134,15 +130,15 @@ func (t *Table) end(now eventtime.Tick, out outlet) {
 }
 
 // apply takes a flow in.
-func (t *Table) apply(s *segment, p *place) {
+func (t *Table) apply(s *segment) {
 	t.stats.Flows++
 	if s.late {
-		t.addLate(s, p)
+		t.addLate(s)
 		return
 	}
-	id := t.find(s, p)
+	id := t.find(s)
 	c := t.convs.At(id)
-	t.add(c, int(p.side), s)
+	t.add(c, int(s.side), s)
 	c.last = uint32(t.now)
 	t.touch(id, c)
 }
@@ -152,7 +148,7 @@ func (t *Table) add(c *conv, side int, s *segment) {
 	t.remember(c)
 	h := &c.half[side]
 	flags := c.tcpFlags(s)
-	p := t.sets.points.take(&point{flow.AddrFrom(s.sampler), s.domain, s.egress})
+	p := t.sets.points.take(s.point)
 	first := h.segments == 0
 	if first || s.start < h.start {
 		t.startsEarlier(c, s.start)
@@ -163,7 +159,7 @@ func (t *Table) add(c *conv, side int, s *segment) {
 		h.start, h.point, h.firstFlags = s.start, p, flags
 	}
 	if first {
-		c.icmp[side] = uint16(s.icmpType)<<8 | uint16(s.icmpCode)
+		c.icmp[side] = s.icmp
 	}
 	h.end = max(h.end, s.end)
 	h.bytes += s.bytes
@@ -175,12 +171,14 @@ func (t *Table) add(c *conv, side int, s *segment) {
 	c.marks |= s.marks | dirty
 	c.kind, c.quality = max(c.kind, s.kind), max(c.quality, s.quality)
 	t.raiseSampling(c, s.rate)
-	if s.full != nil {
-		t.decorate(c, side, s.full)
+	if s.extra != nil && s.extra.full != nil {
+		t.decorate(c, side, s.extra.full)
 	}
 	t.addReporter(c, p)
 	t.sets.points.drop(p)
-	t.addReporters(c, s)
+	if s.extra != nil {
+		t.addReporters(c, s.extra.reporters)
+	}
 	c.gatherEnd(side, s, flags)
 }
 
@@ -193,9 +191,9 @@ func (t *Table) addReporter(c *conv, p uint32) {
 }
 
 // addReporters takes in what the other observation points said.
-func (t *Table) addReporters(c *conv, s *segment) {
-	for i := range s.reporters {
-		v := &s.reporters[i]
+func (t *Table) addReporters(c *conv, reporters []view) {
+	for i := range reporters {
+		v := &reporters[i]
 		p := t.sets.points.take(&v.point)
 		t.addReporter(c, p)
 		t.sets.points.drop(p)
@@ -205,15 +203,15 @@ func (t *Table) addReporters(c *conv, s *segment) {
 
 // addLate adds reporters to the open conversation. When that is closed the late
 // report is still in the ledger's flows.
-func (t *Table) addLate(s *segment, p *place) {
-	id, ok := t.lookup(p)
-	if !ok {
+func (t *Table) addLate(s *segment) {
+	id, ok := t.lookup(&s.place)
+	if !ok || s.extra == nil {
 		return
 	}
 	c := t.convs.At(id)
 	reporters, marks := c.reporters, c.marks
-	t.addReporters(c, s)
-	more := s.full != nil && t.decorateLate(c, int(p.side), s.full)
+	t.addReporters(c, s.extra.reporters)
+	more := s.extra.full != nil && t.decorateLate(c, int(s.side), s.extra.full)
 	if more || c.reporters != reporters || c.marks != marks {
 		c.marks |= dirty
 		t.touch(id, c)
@@ -229,21 +227,21 @@ func (t *Table) touch(id uint32, c *conv) {
 }
 
 // find finds the conversation a flow belongs to, or opens it.
-func (t *Table) find(s *segment, p *place) uint32 {
-	id, ok := t.lookup(p)
+func (t *Table) find(s *segment) uint32 {
+	id, ok := t.lookup(&s.place)
 	if !ok {
-		return t.openConv(s, p, none)
+		return t.openConv(s, none)
 	}
 	c := t.convs.At(id)
 	if older, ok := t.older(c); ok && s.end < c.start() {
 		return t.olderFor(older, s)
 	}
-	if t.startsNew(c, int(p.side), s) {
+	if t.startsNew(c, int(s.side), s) {
 		if c.ended == 0 {
 			c.ended = uint8(flowv1.CloseReason_CLOSE_REASON_PORT_REUSE)
 		}
 		t.setTimer(id, c)
-		return t.openConv(s, p, id)
+		return t.openConv(s, id)
 	}
 	return id
 }
@@ -265,10 +263,10 @@ func (t *Table) olderFor(id uint32, s *segment) uint32 {
 const none = ^uint32(0)
 
 // openConv opens a conversation in front of the older one of its key, if any.
-func (t *Table) openConv(s *segment, p *place, older uint32) uint32 {
+func (t *Table) openConv(s *segment, older uint32) uint32 {
 	id, c := t.convs.Take()
 	*c = conv{marks: live, reporters: none, last: uint32(t.now), wakeAt: uint32(t.now)}
-	t.setKey(c, p)
+	t.setKey(c, &s.place)
 	c.id = t.flowID(c, s)
 	if prev := t.continues(c, s); prev != 0 {
 		t.makeMore(c).prev = prev
@@ -276,9 +274,9 @@ func (t *Table) openConv(s *segment, p *place, older uint32) uint32 {
 	if older != none {
 		t.setOlder(c, older, true)
 		t.convs.At(older).marks |= behind
-		t.index.Delete(p.hash, older)
+		t.index.Delete(s.hash, older)
 	}
-	t.index.Insert(p.hash, id)
+	t.index.Insert(s.hash, id)
 	t.open++
 	t.stats.Opened++
 	return id
@@ -306,9 +304,9 @@ func (t *Table) startsNew(c *conv, side int, s *segment) bool {
 		return c.ended != 0 && s.start > c.end()+uint64(t.cfg.Linger)
 	}
 	own, other := &c.half[side], &c.half[1-side]
-	if s.tcpFlags&syn == 0 {
+	if s.flags&syn == 0 {
 		// One more refusal answers one more attempt, be it one we know of or not.
-		return refusal(uint8(s.tcpFlags)) && refusal(own.flags) && s.start > own.end &&
+		return refusal(s.flags) && refusal(own.flags) && s.start > own.end &&
 			own.segments >= other.segments
 	}
 	switch {
