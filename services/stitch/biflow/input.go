@@ -53,11 +53,11 @@ func (in *Input) Add(batch []byte) {
 // read takes the short way, and tells whether that did.
 func (in *Input) read(msg []byte) bool {
 	r, views := &in.report, len(in.views)
-	if !r.read(msg, flowLayout) {
+	if !r.Read(msg, &flowLayout) {
 		return false
 	}
-	for _, b := range r.within {
-		if !in.reporter.read(b, reporterLayout) {
+	for _, b := range r.Nested {
+		if !in.reporter.Read(b, &reporterLayout) {
 			in.views = in.views[:views]
 			return false
 		}

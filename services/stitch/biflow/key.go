@@ -27,8 +27,8 @@ type pair struct{ low, high flow.Addr }
 
 // locate finds the place of a flow.
 func (in *Input) locate(p *place, r *report) {
-	n := &r.numbers
-	src, dst := r.texts[atSrc], r.texts[atDst]
+	n := &r.Numbers
+	src, dst := r.Texts[atSrc], r.Texts[atDst]
 	p.realm, p.proto = uint32(n[atRealm]), uint8(n[atProto])
 	if len(src) != 4 || len(dst) != 4 || !flow.HasPorts(p.proto) {
 		in.locateAny(p, r)
@@ -50,9 +50,9 @@ func (in *Input) locate(p *place, r *report) {
 
 // locateAny is locate for all flows: IPv6, and protocols without ports.
 func (in *Input) locateAny(p *place, r *report) {
-	n := &r.numbers
+	n := &r.Numbers
 	k := flow.Key{Realm: p.realm, Proto: p.proto}
-	k.Src.Addr, k.Dst.Addr = flow.AddrFrom(r.texts[atSrc]), flow.AddrFrom(r.texts[atDst])
+	k.Src.Addr, k.Dst.Addr = flow.AddrFrom(r.Texts[atSrc]), flow.AddrFrom(r.Texts[atDst])
 	k.SetPorts(uint32(n[atSrcPort]), uint32(n[atDstPort]), uint32(n[atICMPType]), uint32(n[atICMPCode]))
 	c, forward := k.Conversation()
 	p.side = 0

@@ -7,14 +7,9 @@ import (
 )
 
 // report is what a table looks at of a flow's message, and of one of a reporter's,
-// field by field. It is filled from a message or straight from the wire (read.go),
-// then packed into a segment. Texts alias where they come from.
-type report struct {
-	numbers [places]uint64
-	texts   [textPlaces][]byte
-	// within are the messages in it: a flow's reporters.
-	within [][]byte
-}
+// field by field. It is filled from a message or straight from the wire (layout.go),
+// then packed into a segment.
+type report struct{ flow.Fields }
 
 // Places of numbers; those that nobody looks at go to the first.
 const (
@@ -47,17 +42,14 @@ const (
 	atInitialFlags
 	atLate
 	atPacketsUnknown
-	places = 32 // a power of two, so that no place is out of bounds
 )
 
-// Places of texts. What is for the one behind the last is a message within.
+// Places of texts.
 const (
 	_ = iota
 	atSrc
 	atDst
 	atSampler
-	textPlaces
-	atWithin = textPlaces
 )
 
 // FirewallEvent, IANA element 233.
@@ -71,7 +63,7 @@ const forwardingDropped = 128
 
 // of reads a message.
 func (r *report) of(f *flowv1.Flow) {
-	n := &r.numbers
+	n := &r.Numbers
 	n[atType], n[atHint], n[atDirection] = uint64(f.Type), uint64(f.InitiatorHint), uint64(f.Direction)
 	n[atKind], n[atQuality] = uint64(f.SamplingKind), uint64(f.TimeQuality)
 	n[atStart], n[atEnd], n[atReceived], n[atRecordID] = f.TimeFlowStartNs, f.TimeFlowEndNs, f.TimeReceivedNs, f.RecordId
@@ -86,15 +78,15 @@ func (r *report) of(f *flowv1.Flow) {
 		n[atForwarding] = forwardingDropped
 	}
 	n[atReverse], n[atLate], n[atPacketsUnknown] = oneIf(f.ReverseObservable), oneIf(f.Late), oneIf(f.PacketsUnknown)
-	r.texts[atSrc], r.texts[atDst], r.texts[atSampler] = f.SrcAddr, f.DstAddr, f.SamplerAddress
+	r.Texts[atSrc], r.Texts[atDst], r.Texts[atSampler] = f.SrcAddr, f.DstAddr, f.SamplerAddress
 }
 
 // ofReporter reads the message of a reporter.
 func (r *report) ofReporter(m *flowv1.Reporter) {
-	n := &r.numbers
+	n := &r.Numbers
 	n[atDomain], n[atDirection] = uint64(m.ObservationDomainId), uint64(m.Direction)
 	n[atForwarding], n[atFirewall] = uint64(m.ForwardingStatus), uint64(m.FirewallEvent)
-	r.texts[atSampler] = m.SamplerAddress
+	r.Texts[atSampler] = m.SamplerAddress
 }
 
 func oneIf(v bool) uint64 {
@@ -107,9 +99,9 @@ func oneIf(v bool) uint64 {
 // point is who reported.
 func (r *report) point() point {
 	return point{
-		sampler: flow.AddrFrom(r.texts[atSampler]),
-		domain:  uint32(r.numbers[atDomain]),
-		egress:  flowv1.Direction(r.numbers[atDirection]) == flowv1.Direction_DIRECTION_EGRESS,
+		sampler: flow.AddrFrom(r.Texts[atSampler]),
+		domain:  uint32(r.Numbers[atDomain]),
+		egress:  flowv1.Direction(r.Numbers[atDirection]) == flowv1.Direction_DIRECTION_EGRESS,
 	}
 }
 
@@ -118,13 +110,13 @@ func (r *report) view() view { return view{r.point(), r.denied()} }
 // denied tells whether a firewall or router dropped the flow: NSEL event 3,
 // forwardingStatus 128 to 191, AWS action REJECT.
 func (r *report) denied() bool {
-	return uint32(r.numbers[atFirewall]) == eventDenied || uint32(r.numbers[atForwarding])>>6 == 2
+	return uint32(r.Numbers[atFirewall]) == eventDenied || uint32(r.Numbers[atForwarding])>>6 == 2
 }
 
 // marks are what the flow marks its conversation with.
 func (r *report) marks() (m marks) {
-	m.set(reverse, r.numbers[atReverse] != 0)
-	m.set(packetsUnknown, r.numbers[atPacketsUnknown] != 0)
+	m.set(reverse, r.Numbers[atReverse] != 0)
+	m.set(packetsUnknown, r.Numbers[atPacketsUnknown] != 0)
 	m.set(denied, r.denied())
 	return m
 }
@@ -135,11 +127,11 @@ func (r *report) marks() (m marks) {
 // or a client's SYN and later ACKs. A SYN without any ACK is a client's, however
 // many packets there were.
 func (r *report) tcpRole() role {
-	flags, single := uint32(r.numbers[atFlags]), r.numbers[atPackets] == 1
-	if first := uint32(r.numbers[atInitialFlags]); first != 0 {
+	flags, single := uint32(r.Numbers[atFlags]), r.Numbers[atPackets] == 1
+	if first := uint32(r.Numbers[atInitialFlags]); first != 0 {
 		flags, single = first, true
 	}
-	if flowv1.FlowType(r.numbers[atType]) == flowv1.FlowType_FLOW_TYPE_AWS_VPC {
+	if flowv1.FlowType(r.Numbers[atType]) == flowv1.FlowType_FLOW_TYPE_AWS_VPC {
 		// AWS reports SYN as 2, SYN|ACK as 18, and never ACK alone.
 		single = true
 	}

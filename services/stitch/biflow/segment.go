@@ -48,7 +48,7 @@ type view struct {
 
 // pack takes in what a report says. Place, point and extra are the caller's to set.
 func (s *segment) pack(r *report) {
-	n := &r.numbers
+	n := &r.Numbers
 	s.start, s.end, s.received, s.recordID = n[atStart], n[atEnd], n[atReceived], n[atRecordID]
 	s.bytes, s.packets, s.rate = n[atBytes], n[atPackets], n[atRate]
 	s.activeMs, s.marks = uint32(n[atActive]), r.marks()

@@ -120,7 +120,13 @@ func FuzzRead(f *testing.F) {
 			{FirewallEvent: 3}}
 	})
 	rare := with(proto.Clone(plain).(*flowv1.Flow), func(f *flowv1.Flow) { f.DnsName, f.AsPath = "example.org", []uint32{1, 2} })
-	for _, m := range []*flowv1.Flow{plain, whole, rare, {SrcAddr: []byte{}, Reporters: []*flowv1.Reporter{{}}}} {
+	first := with(proto.Clone(plain).(*flowv1.Flow), func(f *flowv1.Flow) {
+		f.TcpFlags, f.Packets, f.InitialTcpFlags, f.InitiatorHint, f.SamplingKind, f.TimeQuality = syn|ack, 5, syn, 1, 2, 3
+	})
+	aws := with(proto.Clone(plain).(*flowv1.Flow), func(f *flowv1.Flow) {
+		f.TcpFlags, f.Packets, f.Type, f.IcmpCode = syn|ack, 5, flowv1.FlowType_FLOW_TYPE_AWS_VPC, 3
+	})
+	for _, m := range []*flowv1.Flow{plain, whole, rare, first, aws, {SrcAddr: []byte{}, Reporters: []*flowv1.Reporter{{}}}} {
 		b, err := m.MarshalVT()
 		if err != nil {
 			f.Fatal(err)
