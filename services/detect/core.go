@@ -5,15 +5,13 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
-
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
 // core runs a rule.Set as a stage: batches of biflows in, alerts out to the
 // partition of the accused, each a message of its own with the host as its key.
 type core struct {
 	rules   *rule.Set
-	biflows flow.Decoder[flowv1.Biflow, *flowv1.Biflow]
+	biflows rule.Reader
 }
 
 func newCore(cfg Config, _ int) stage.Core {
@@ -25,12 +23,8 @@ func newCore(cfg Config, _ int) stage.Core {
 }
 
 func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
-	c.biflows.Reset()
 	for _, b := range in {
-		c.biflows.Add(b.Value)
-	}
-	for _, b := range c.biflows.Records {
-		c.rules.See(b)
+		c.biflows.Each(b.Value, c.rules.See)
 	}
 	c.rules.Tick(tick, send(out))
 }
