@@ -47,6 +47,7 @@ const runExample = `  flowctl run capture.pcap
   flowctl run --emit none --summary totals.json capture.pcap
   flowctl run --emit alerts AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/03/01
   tcpdump -i eth0 -w - udp port 2055 | flowctl run -
+  flowctl run --policy policy.yaml capture.pcap
   flowctl run --set dedup.policy=first --emit deduped capture.pcap`
 
 // runner is one invocation of `flowctl run`.
@@ -55,6 +56,7 @@ type runner struct {
 	settings
 	emit    emit
 	summary string
+	policy  policyFile
 	profiles
 	logs logSettings
 }
@@ -90,6 +92,7 @@ func newRunCommand() *cobra.Command {
 	f.Var(&r.emit, "emit", "what to print: "+strings.Join(emits, ", "))
 	f.StringVar(&r.summary, "summary", "", "write the summary to this file, as JSON")
 	r.settings.addFlags(c)
+	r.policy.addFlag(c)
 	f.BoolVar(&print, "print-config", false, "print the configuration in effect, as a commented YAML file, and stop")
 	r.input.addFlags(c)
 	r.logs.addFlags(c)
@@ -112,6 +115,10 @@ func collectLess() {
 // was read still comes to its proper end; the error comes after it.
 func (r *runner) run(ctx context.Context, stdout io.Writer) error {
 	start, cpu := time.Now(), cpuTime()
+	policy, err := r.policy.fromStart()
+	if err != nil {
+		return err
+	}
 	logs, captures, err := r.openAll()
 	if err != nil {
 		return err
@@ -120,6 +127,9 @@ func (r *runner) run(ctx context.Context, stdout io.Writer) error {
 	out := &printer{w: buf}
 	p, err := pipeline.New(r.cfg.Config, r.emit.observer(out))
 	if err != nil {
+		return err
+	}
+	if err := p.Policy(policy); err != nil {
 		return err
 	}
 	st, readErr := r.each(ctx, captures, func(d *capture.Datagram) error {

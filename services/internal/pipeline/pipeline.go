@@ -101,6 +101,9 @@ func New(cfg Config, observer Observer) (*Pipeline, error) {
 	}, nil
 }
 
+// Policy makes a policy hold from the start: it comes before what is received.
+func (p *Pipeline) Policy(policy *flowv1.Policy) error { return p.biflow.Policy(policy) }
+
 // Datagram takes one datagram in. Times must not fall.
 func (p *Pipeline) Datagram(d normalize.Datagram) {
 	p.reach(d.ReceivedNs)

@@ -14,6 +14,8 @@ const (
 	sureICMP          = 98
 	sureMulticast     = 95
 	sureFirstSeen     = 90
+	sureDeclared      = 95
+	sureDeclaredPort  = 88
 	sureKnownPort     = 85
 	sureSole          = 80
 	sureReservedPort  = 75
@@ -71,11 +73,12 @@ type opinion struct {
 
 // judge weighs all evidence: the first that applies decides, each further one
 // that agrees adds to the confidence, one that contradicts takes off. sameExporter
-// tells whether one exporter reported both halves' first flows.
-func (c *conv) judge(final, sameExporter bool) judgement {
+// tells whether one exporter reported both halves' first flows, port is what their
+// ports tell.
+func (c *conv) judge(final, sameExporter bool, port opinion) judgement {
 	j := judgement{0, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, unsure, false}
 	decided := false
-	for _, o := range c.opinions(final, sameExporter) {
+	for _, o := range c.opinions(final, sameExporter, port) {
 		switch {
 		case o.percent == 0:
 		case !decided:
@@ -101,8 +104,9 @@ func agree(a, b uint8) uint8 {
 //
 // That only one side spoke means little while the report of the other may still
 // be on its way: a known server port outranks it. Once the conversation is over
-// it means that this side spoke first, whatever the ports.
-func (c *conv) opinions(final, sameExporter bool) (list [7]opinion) {
+// it means that this side spoke first, whatever the ports; only what is declared
+// of a host itself says more.
+func (c *conv) opinions(final, sameExporter bool, port opinion) (list [7]opinion) {
 	const (
 		exporter  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_EXPORTER
 		tcpFlags  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_TCP_FLAGS
@@ -110,10 +114,10 @@ func (c *conv) opinions(final, sameExporter bool) (list [7]opinion) {
 		elsewhere = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN_ELSEWHERE
 	)
 	order, far := c.orderVerdict(sameExporter)
-	sole, port := opinion{c.soleVerdict(), firstSeen}, c.portVerdict()
+	sole := opinion{c.soleVerdict(), firstSeen}
 	list = [7]opinion{{c.hint.verdict(), exporter}, {c.role.verdict(), tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
-	case final && sole.percent > 0:
+	case final && sole.percent > 0 && port.percent < sureDeclared:
 		list[4] = sole
 	case port.percent > sureLowerPort:
 		list[4], list[5], list[6] = port, sole, opinion{far, elsewhere}
@@ -185,31 +189,26 @@ func (c *conv) soleVerdict() verdict {
 }
 
 // portVerdict takes the side with the better known, reserved or lower port for
-// the server. A reserved port that is not listed against one that only the
-// registry knows is no clear case: the lower is taken.
-func (c *conv) portVerdict() opinion {
-	low, high := c.half[0].port, c.half[1].port
-	if low == high || !flow.HasPorts(c.proto) {
+// the server, by the standings of both. A reserved port that is not listed against
+// one that only the registry knows is no clear case: the lower is taken.
+func (c *conv) portVerdict(low, high standing) opinion {
+	ports := [2]uint16{c.half[0].port, c.half[1].port}
+	if ports[0] == ports[1] && low == high || !flow.HasPorts(c.proto) {
 		return opinion{}
 	}
-	known, other := low, high
-	best, least := standingOf(c.proto, low), standingOf(c.proto, high)
-	if best < least || best == least && low > high {
-		known, other, best, least = high, low, least, best
+	server, best, least := uint8(0), low, high
+	if best < least || best == least && ports[0] > ports[1] {
+		server, best, least = 1, high, low
 	}
-	client := uint8(0)
-	if known == low {
-		client = 1
+	if best > least && (best >= common || ports[1-server] >= 1024) {
+		return opinion{verdict{1 - server, best.sure()}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
 	}
-	if best > least && (best == common || other >= 1024) {
-		return opinion{verdict{client, sureKnownPort}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
-	}
-	if known > other {
-		client = 1 - client
+	if server = 0; ports[0] > ports[1] {
+		server = 1
 	}
 	percent := uint8(sureLowerPort)
-	if (low < 1024) != (high < 1024) {
+	if (ports[0] < 1024) != (ports[1] < 1024) {
 		percent = sureReservedPort
 	}
-	return opinion{verdict{client, percent}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_LOWER_PORT}
+	return opinion{verdict{1 - server, percent}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_LOWER_PORT}
 }

@@ -46,7 +46,7 @@ func (t *Table) judge(c *conv, final bool) judgement {
 		told := c.client.verdict()
 		return judgement{told.side, flowv1.InitiatorEvidence(c.evidence), told.percent, c.has(conflict)}
 	}
-	return c.settle(c.judge(final, t.sameExporter(c)))
+	return c.settle(c.judge(final, t.sameExporter(c), c.portVerdict(t.standings(c))))
 }
 
 // sameExporter tells whether one exporter reported the first flows of both halves.

@@ -12,7 +12,36 @@ const (
 	registered
 	// common: services listen there by default.
 	common
+	// declaredAnywhere: the policy says so, of whatever host.
+	declaredAnywhere
+	// declaredHere: the policy says so of this host.
+	declaredHere
 )
+
+// sure is how sure it is that an endpoint of this standing is the server, where the
+// other's is less. A port that is declared for all hosts may still be a client's by
+// chance.
+func (s standing) sure() uint8 {
+	switch s {
+	case declaredHere:
+		return sureDeclared
+	case declaredAnywhere:
+		return sureDeclaredPort
+	}
+	return sureKnownPort
+}
+
+// standings are those of both endpoints' ports.
+func (t *Table) standings(c *conv) (low, high standing) {
+	a, b := &c.half[0], &c.half[1]
+	low, high = standingOf(c.proto, a.port), standingOf(c.proto, b.port)
+	if t.declared != nil {
+		lowAddr, highAddr := t.addresses(c)
+		low = max(low, t.declared.standing(c.proto, &lowAddr, a.port))
+		high = max(high, t.declared.standing(c.proto, &highAddr, b.port))
+	}
+	return low, high
+}
 
 // standingOf looks a port up.
 func standingOf(proto uint8, port uint16) standing {
@@ -45,7 +74,7 @@ func has(set []uint64, port uint16) bool {
 // commonPorts are ports that services listen on by default: what is widely used
 // of the registry, and what is where the registry is silent. Ports below 1024
 // that are in neither still count as reserved.
-var commonPorts = portSet(
+var commonPorts = portsOf(
 	20, 21, 22, 23, 25, 43, 49, 53, 67, 69, 70, 79, 80, 81, 88, 102, 110, 111, 113, 119, 123, 135, 137, 138, 139,
 	143, 161, 162, 179, 194, 201, 264, 389, 427, 443, 444, 445, 464, 465, 500, 502, 512, 513, 514, 515, 520, 521,
 	523, 540, 543, 544, 546, 547, 548, 554, 563, 587, 593, 601, 623, 631, 636, 646, 666, 853, 860, 873, 902, 953,
@@ -61,9 +90,14 @@ var commonPorts = portSet(
 	51820, 61616,
 )
 
-func portSet(ports ...uint16) (set [1024]uint64) {
+// portSet is a bitset of all ports.
+type portSet [1024]uint64
+
+func (s *portSet) add(port uint16) { s[port/64] |= 1 << (port % 64) }
+
+func portsOf(ports ...uint16) (set portSet) {
 	for _, p := range ports {
-		set[p/64] |= 1 << (p % 64)
+		set.add(p)
 	}
 	return set
 }

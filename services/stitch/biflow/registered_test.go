@@ -146,7 +146,7 @@ func TestPortsTellTheServer(t *testing.T) {
 			if swapped {
 				v.half[0].port, v.half[1].port, want = c.server, c.client, 1
 			}
-			got := v.portVerdict()
+			got := v.portVerdict(New(Default()).standings(v))
 			if got.side != want || got.percent != c.percent {
 				t.Errorf("%+v, swapped %t: side %d, %d %%", c, swapped, got.side, got.percent)
 			}

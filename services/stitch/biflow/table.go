@@ -44,6 +44,8 @@ type Stats struct {
 // Table holds the conversations of one partition.
 type Table struct {
 	cfg Config
+	// declared are the servers of the policy in force; nil without one.
+	declared *declared
 	// now is the tick that is handled.
 	now        eventtime.Tick
 	index      slab.Index // the newest conversation of each key
