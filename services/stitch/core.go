@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
@@ -39,6 +42,14 @@ func (c *core) send(out *stage.Output) {
 	c.out.Each(func(client uint64, delimited []byte) {
 		out.AppendEncoded(0, flow.Partition(client, n), delimited)
 	})
+}
+
+func (c *core) Policy(raw []byte) error {
+	var p flowv1.Policy
+	if err := p.UnmarshalVT(raw); err != nil {
+		return fmt.Errorf("cannot decode the policy: %w", err)
+	}
+	return c.table.Policy(&p)
 }
 
 func (c *core) NextTimer() eventtime.Tick { return c.table.NextTimer() }

@@ -15,6 +15,7 @@ func main() {
 		Short: "Pair flows into client/server conversations",
 		Long: `stitch reads flows.deduped, pairs both directions, adds segments up until the
 conversation ends, says who is the client and how sure that is, and writes biflows.
+Servers that the policy declares (flowctl policy) are known to it.
 Run as many as there are partitions; a stopped or killed one is taken over from
 without loss.
 
@@ -36,6 +37,7 @@ func spec(cfg Config, m *metrics) stage.Spec {
 		Epoch:   cfg.Epoch,
 		Inputs:  []stage.Input{{Topic: stage.FlowsDeduped, From: "dedup", Aligned: true}},
 		Outputs: []stage.OutputSpec{{Topic: stage.Biflows, Ticks: true}},
+		Policy:  true,
 		NewCore: func(partition int) stage.Core { return measure(cfg, partition, m) },
 	}
 }

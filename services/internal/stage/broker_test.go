@@ -178,7 +178,7 @@ func readLogs(t *testing.T, cfg Config, topics ...string) map[string][][]stored 
 					t.Fatal(err)
 				}
 				for _, m := range got.messages {
-					log = append(log, stored{fields: m.fields, key: m.key, value: m.value})
+					log = append(log, stored{fields: m.fields, key: m.key, value: m.value, ms: m.time.UnixMilli()})
 				}
 			}
 			logs[topic] = append(logs[topic], log)

@@ -107,7 +107,7 @@ func TestSpecIsValidated(t *testing.T) {
 	f("epoch", func(s *Spec) { s.Epoch = -1 })
 	f("needs a delay", func(s *Spec) { s.Inputs[1].Delay = 0 })
 	f("aligned", func(s *Spec) { s.Inputs[0].Aligned, s.Inputs[0].From = true, "" })
-	f("neither broadcast nor optional", func(s *Spec) { s.Inputs = []Input{{Topic: Policy, Broadcast: true}} })
+	f("needs an input that is not broadcast", func(s *Spec) { s.Inputs = []Input{{Topic: Policy, Broadcast: true}} })
 	f("not in the catalogue", func(s *Spec) { s.Inputs[0].Topic = "nothing" })
 	f("not in the catalogue", func(s *Spec) { s.Inputs[0].From = "nobody" })
 	f("not in the catalogue", func(s *Spec) { s.Outputs[0].Topic = "nothing" })

@@ -15,6 +15,8 @@ type engine struct {
 	plan
 	core    Core
 	inboxes []*inbox
+	// policies are nil where the stage does not go by them.
+	policies *policies
 	// waiting are the records that are read but not released, by tick, rising.
 	waiting []tickBatches
 	// bytes is how much value waits.
@@ -50,6 +52,9 @@ type sink func(output, partition int, m outgoing)
 
 func newEngine(p plan, core Core) *engine {
 	e := &engine{plan: p, core: core, last: beforeAll, told: beforeAll}
+	if p.policy {
+		e.policies = newPolicies(core.(PolicyCore))
+	}
 	var counts []int
 	for _, in := range p.inboxes {
 		e.inboxes = append(e.inboxes, newInbox(in))
@@ -92,7 +97,7 @@ func (e *engine) take(inbox int, m *message) bool {
 		}
 		return false
 	}
-	if at <= e.last { // an optional input that was not waited for
+	if at <= e.last { // an input that the stage did not read before
 		at = e.last + 1
 		e.tally.late += int64(fresh)
 	}
@@ -146,13 +151,31 @@ func (e *engine) endOfInput() eventtime.Tick {
 	return end
 }
 
+// acceptPolicy takes the next message of the log of policies.
+func (e *engine) acceptPolicy(m *message) { e.policies.accept(m, e.last, &e.tally) }
+
+// known is the newest tick for which all policies have been read.
+func (e *engine) known() eventtime.Tick {
+	if e.policies == nil {
+		return eventtime.Never
+	}
+	return e.policies.known
+}
+
+// enforce lets the core know which policy holds at a tick.
+func (e *engine) enforce(tick eventtime.Tick) {
+	if e.policies != nil {
+		e.policies.enforce(tick, &e.tally)
+	}
+}
+
 // step releases every tick that all inputs have passed, and says how far it is.
 func (e *engine) step(say sink) {
 	if e.ended {
 		return
 	}
 	e.firstWord(say)
-	passed, looped := e.passed(false), e.passed(true)
+	passed, looped := min(e.passed(false), e.known()), e.passed(true)
 	if passed == eventtime.Never { // every input has ended, but what the stage itself says
 		end := e.endOfInput()
 		if looped >= end {
@@ -177,6 +200,7 @@ func (e *engine) release(upTo eventtime.Tick, say sink) {
 			in = e.waiting[0].batches
 			e.waiting = slices.Delete(e.waiting, 0, 1)
 		}
+		e.enforce(next)
 		e.core.Tick(next, in, e.out)
 		e.last = next
 		e.flush(next, "", say)
@@ -202,6 +226,7 @@ func (e *engine) finish(end eventtime.Tick, say sink) {
 	e.release(end, say)
 	e.waiting, e.bytes = nil, 0
 	end++
+	e.enforce(end)
 	e.core.End(end, e.out)
 	e.last, e.told, e.ended = end, end, true
 	e.flush(end, ByeEndOfInput, say)

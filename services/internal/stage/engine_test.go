@@ -28,60 +28,69 @@ func (c *diaryCore) End(tick eventtime.Tick, _ *Output) {
 	c.diary = append(c.diary, fmt.Sprintf("%d: end", tick))
 }
 
-// policySpec reads flows, and a policy that every partition needs whole.
-func policySpec() Spec {
+// broadcastSpec reads flows, and names that every partition needs whole.
+func broadcastSpec() Spec {
 	return Spec{Name: "dedup", Epoch: 1, NewCore: func(int) Core { return &diaryCore{} },
-		Inputs:  []Input{{Topic: FlowsRaw}, {Topic: DNS, Broadcast: true, Optional: true}},
+		Inputs:  []Input{{Topic: FlowsRaw}, {Topic: DNS, Broadcast: true}},
 		Outputs: []OutputSpec{{Topic: FlowsDeduped, Ticks: true, Aligned: true}}}
 }
 
-// A broadcast input is read from all partitions; an optional one holds back ticks
-// only while it has a live source, and what it says ahead is there in time.
-func TestOptionalBroadcastInput(t *testing.T) {
+// A broadcast input is read from all partitions, each of which is waited for.
+func TestBroadcastInput(t *testing.T) {
 	cfg := toyConfig(2, 2)
 	cfg.Partitions.Exporters = 2
-	spec := policySpec()
+	spec := broadcastSpec()
 	p := cfg.planner().plan(&spec, 1)
-	if got := []inboxPlan{{input: 0, topic: FlowsRaw, partition: 1}, {input: 1, topic: DNS, partition: 0, optional: true}, {input: 1, topic: DNS, partition: 1, optional: true}}; !cmp.Equal(got, p.inboxes, cmp.AllowUnexported(inboxPlan{})) {
+	if got := []inboxPlan{{input: 0, topic: FlowsRaw, partition: 1}, {input: 1, topic: DNS, partition: 0}, {input: 1, topic: DNS, partition: 1}}; !cmp.Equal(got, p.inboxes, cmp.AllowUnexported(inboxPlan{})) {
 		t.Fatalf("inboxes are %+v", p.inboxes)
 	}
 	core := &diaryCore{}
-	e := newEngine(p, core)
-	var marks []string
-	say := func(_, partition int, m outgoing) {
-		marks = append(marks, fmt.Sprintf("%d/%d%s", partition, m.tick, m.bye))
+	d := newDialogue(newEngine(p, core))
+	d.tell(0, "ingest/a", 10, "x", "")
+	d.tell(2, "ingest/a", 13, "name", "")
+	d.tell(0, "ingest/a", 12, "y", "")
+	d.tell(1, "ingest/a", 12, "", "")
+	d.tell(0, "ingest/a", 15, "z", "")
+	d.tell(1, "ingest/a", 14, "other", "")
+	for inbox := range 3 {
+		d.tell(inbox, "ingest/a", 16, "", ByeEndOfInput)
 	}
-	seqs := map[string]int64{}
-	tell := func(inbox int, source string, tick eventtime.Tick, text, bye string) {
-		m := message{header: header{source: source, seq: seqs[fmt.Sprint(source, inbox)], tick: tick, end: true, bye: bye}}
-		if text != "" {
-			m.value, m.count = append([]byte{byte(len(text))}, text...), 1
-			seqs[fmt.Sprint(source, inbox)]++
-		}
-		e.accept(inbox, &m)
-		e.step(say)
-	}
-	tell(0, "ingest/a", 10, "x", "")
-	tell(2, "flowctl/1", 13, "policy", ByeStop) // ahead, and gone at once
-	tell(0, "ingest/a", 12, "y", "")
-	tell(1, "ingest/a", 12, "", "") // from now on this one is waited for
-	tell(0, "ingest/a", 15, "z", "")
-	tell(1, "ingest/a", 14, "name", "")
-	tell(1, "ingest/a", 15, "", ByeStop)
-	tell(0, "ingest/a", 16, "", ByeEndOfInput)
-	want := []string{"10: 0=x", "12: 0=y", "13: 1=policy", "14: 1=name", "15: 0=z", "17: end"}
+	want := []string{"10: 0=x", "12: 0=y", "13: 1=name", "14: 1=other", "15: 0=z", "17: end"}
 	if diff := cmp.Diff(want, core.diary); diff != "" {
 		t.Errorf("diary (-want, +got):\n%s", diff)
 	}
-	if got, want := strings.Join(marks, " "), "1/10 1/12 1/14 1/15 1/17end_of_input"; got != want {
+	if got, want := strings.Join(d.marks, " "), "1/12 1/13 1/17end_of_input"; got != want {
 		t.Errorf("marks are %s, want %s", got, want)
 	}
+}
+
+// dialogue tells an engine messages and notes how far it says it is.
+type dialogue struct {
+	*engine
+	marks []string
+	seqs  map[string]int64
+}
+
+func newDialogue(e *engine) *dialogue { return &dialogue{engine: e, seqs: map[string]int64{}} }
+
+func (d *dialogue) tell(inbox int, source string, tick eventtime.Tick, text, bye string) {
+	m := message{header: header{source: source, seq: d.seqs[fmt.Sprint(source, inbox)], tick: tick, end: true, bye: bye}}
+	if text != "" {
+		m.value, m.count = append([]byte{byte(len(text))}, text...), 1
+		d.seqs[fmt.Sprint(source, inbox)]++
+	}
+	d.accept(inbox, &m)
+	d.step(d.say)
+}
+
+func (d *dialogue) say(_, partition int, m outgoing) {
+	d.marks = append(d.marks, fmt.Sprintf("%d/%d%s", partition, m.tick, m.bye))
 }
 
 // A stage may get an input more, or one less, from one version to the next.
 func TestSnapshotOutlivesAChangeOfInputs(t *testing.T) {
 	cfg := toyConfig(2, 2)
-	more, less := policySpec(), policySpec()
+	more, less := broadcastSpec(), broadcastSpec()
 	less.Inputs = less.Inputs[:1]
 	accept := func(e *engine, inbox int, text string) {
 		e.accept(inbox, &message{header: header{source: "ingest/a", tick: 10}, value: append([]byte{1}, text...), count: 1})

@@ -24,6 +24,8 @@ type fetcher struct {
 	next int64
 	// bytes is how much to read at a time, about; 0: fetchBytes.
 	bytes int
+	// atOnce tells that an empty chunk is an answer: nothing is there now.
+	atOnce bool
 	// paged tells that the reader of the messages releases their pages, so that their
 	// memory is used again; then they have no fields.
 	paged    bool
@@ -179,8 +181,8 @@ func (f *fetcher) outOfRange(ctx context.Context) (chunk, error) {
 	return c, nil
 }
 
-// run fetches until the context ends: one chunk per token, empty ones do not count.
-// The error is one that no repetition cures.
+// run fetches until the context ends: one chunk per token. The error is one that no
+// repetition cures.
 func (f *fetcher) run(ctx context.Context, log *slog.Logger, tokens <-chan struct{}, deliver func(chunk) bool) error {
 	for {
 		select {
@@ -193,7 +195,7 @@ func (f *fetcher) run(ctx context.Context, log *slog.Logger, tokens <-chan struc
 		if err != nil || !deliver(c) {
 			return err
 		}
-		if f.next < c.end {
+		if f.atOnce || f.next < c.end {
 			continue
 		}
 		if rest := fetchPace - time.Since(began); rest > 0 && run.Pause(ctx, rest) != nil {
@@ -202,14 +204,19 @@ func (f *fetcher) run(ctx context.Context, log *slog.Logger, tokens <-chan struc
 	}
 }
 
-// some fetches until there is something, or the context ends.
+// some fetches until there is something, or the context ends; at once with what there
+// is, if there is no waiting.
 func (f *fetcher) some(ctx context.Context, log *slog.Logger) (chunk, error) {
+	wait := fetchWait
+	if f.atOnce {
+		wait = 0
+	}
 	for attempt := 0; ; {
-		c, err := f.fetch(ctx)
+		c, err := f.fetchWithin(ctx, wait)
 		switch {
 		case ctx.Err() != nil:
 			return chunk{}, nil
-		case err == nil && (len(c.messages) > 0 || c.gap > 0):
+		case err == nil && (len(c.messages) > 0 || c.gap > 0 || f.atOnce):
 			return c, nil
 		case err == nil:
 			attempt = 0

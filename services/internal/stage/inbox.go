@@ -42,7 +42,6 @@ type inboxPlan struct {
 	plain     bool
 	expected  []string // sources of a stage's topic; nil where they come and go
 	delay     eventtime.Tick
-	optional  bool
 	loop      bool // written by the stage itself
 }
 
@@ -249,16 +248,10 @@ func (in *inbox) passed() eventtime.Tick {
 	switch {
 	case in.ended:
 		return eventtime.Never
-	case in.optional && !in.anyLive():
-		return eventtime.Never
 	case in.watermark == beforeAll:
 		return beforeAll
 	}
 	return in.watermark + in.delay
-}
-
-func (in *inbox) anyLive() bool {
-	return slices.ContainsFunc(in.sources, func(s source) bool { return s.known && s.state == live })
 }
 
 // skipTo goes on at an offset behind the expected one: what lay between is gone.

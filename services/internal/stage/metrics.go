@@ -13,8 +13,8 @@ type metrics struct {
 	recordsIn, recordsOut, duplicates, lost, late     prometheus.Counter
 	dataLoss, malformed, foreign, stale, ended        prometheus.Counter
 	retries, snapshots, snapshotErrors, rebalances    prometheus.Counter
-	dropped, storeErrors                              prometheus.Counter
-	lag, streamLag, waiting                           *prometheus.GaugeVec
+	dropped, storeErrors, policiesRefused             prometheus.Counter
+	lag, streamLag, waiting, policyVersion            *prometheus.GaugeVec
 	snapshotSeconds                                   prometheus.Histogram
 	snapshotBytes, queueBytes, clockOffset, recovered prometheus.Gauge
 }
@@ -40,6 +40,8 @@ func newMetrics(reg prometheus.Registerer, stage string) *metrics {
 		rebalances:      r.counter("rebalances_total", "Generations of the consumer group this member took part in."),
 		dropped:         r.counter("dropped_total", "Records refused because the queue was full."),
 		storeErrors:     r.counter("store_errors_total", "Times a destination failed and was opened anew."),
+		policiesRefused: r.counter("policies_refused_total", "Policies that could not be gone by and were passed over, once per partition."),
+		policyVersion:   r.gauges("policy_version", "Version of the policy that holds, 0 without one.", "partition"),
 		lag:             r.gauges("lag_messages", "Messages between the position and the end of the log.", "topic", "partition"),
 		streamLag:       r.gauges("stream_lag_seconds", "How far stream time is behind the wall clock.", "partition"),
 		waiting:         r.gauges("waiting_bytes", "Records read but not released yet, because a source is behind.", "partition"),
@@ -61,6 +63,7 @@ func (m *metrics) add(now, before tally) {
 	m.foreign.Add(float64(now.foreign - before.foreign))
 	m.stale.Add(float64(now.stale - before.stale))
 	m.ended.Add(float64(now.ended - before.ended))
+	m.policiesRefused.Add(float64(now.refused - before.refused))
 }
 
 type registry struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,6 +36,7 @@ type model struct {
 type stored struct {
 	fields     []field
 	key, value []byte
+	ms         int64 // when it was written
 }
 
 // owner runs one partition of a stage; a zombie has lost it and does not know.
@@ -58,7 +60,7 @@ type modelLane struct {
 
 func newModel(t *testing.T, rng *rand.Rand, cfg Config, raw map[string][][]stored) *model {
 	m := &model{t: t, rng: rng, cfg: cfg, logs: map[string][][]stored{}, states: map[string][][]byte{}, specs: toyChain()}
-	for _, name := range []string{FlowsRaw, FlowsDeduped, Biflows, Activity, Alerts} {
+	for _, name := range []string{FlowsRaw, FlowsDeduped, Biflows, Activity, Alerts, Policy} {
 		m.logs[name] = make([][]stored, cfg.PartitionsOf(name))
 	}
 	for name, log := range raw {
@@ -118,6 +120,29 @@ func (o *owner) read(inbox, n int) bool {
 		o.engine.step(o.say)
 	}
 	return some
+}
+
+// readPolicies takes up to n policies; at their end it may release what has been
+// read before.
+func (o *owner) readPolicies(n int) (some bool) {
+	p := o.engine.policies
+	if p == nil {
+		return false
+	}
+	log, before := o.logs[Policy][0], *p
+	for ; n > 0 && p.next < int64(len(log)); n-- {
+		s := &log[p.next]
+		m := message{offset: p.next, time: time.UnixMilli(s.ms), fields: s.fields, key: s.key, value: s.value}
+		if err := m.parse(false); err != nil {
+			o.t.Fatalf("%s: %v", o.id(), err)
+		}
+		o.engine.acceptPolicy(&m)
+	}
+	if p.next == int64(len(log)) {
+		p.known = o.engine.passed(false)
+		o.engine.step(o.say)
+	}
+	return p.next != before.next || p.known != before.known
 }
 
 func (o *owner) say(output, partition int, m outgoing) {
@@ -189,6 +214,8 @@ func (m *model) act(i int) {
 		}
 	}
 	switch x := m.rng.IntN(100); {
+	case x < 10:
+		o.readPolicies(1 + m.rng.IntN(3))
 	case x < 45:
 		o.read(m.rng.IntN(len(o.engine.inboxes)), 1+m.rng.IntN(12))
 	case x < 80:
@@ -231,6 +258,7 @@ func (m *model) settle() {
 			for i := range o.engine.inboxes {
 				busy = o.read(i, 1<<20) || busy
 			}
+			busy = o.readPolicies(1<<20) || busy
 			busy = o.sendAll() || busy
 		}
 	}

@@ -69,23 +69,18 @@ func (w *worker) lostState() error {
 	return nil
 }
 
-// place begins inputs that were never read at the first offset there is, and
-// notes how far optional inputs must be read first.
+// place begins inputs that were never read at the first offset there is.
 func (w *worker) place(ctx context.Context) error {
-	w.prime = map[int]int64{}
-	for i, in := range w.engine.inboxes {
-		if in.next > 0 && !in.optional {
+	for _, in := range w.engine.inboxes {
+		if in.next > 0 {
 			continue
 		}
-		first, end, err := w.client.offsets(ctx, w.cfg.Topic(in.topic), in.partition)
+		first, _, err := w.client.offsets(ctx, w.cfg.Topic(in.topic), in.partition)
 		if err != nil {
 			return err
 		}
-		if in.next == 0 && first > 0 {
+		if first > 0 {
 			in.skipTo(first)
-		}
-		if in.optional {
-			w.prime[i] = end
 		}
 	}
 	return nil

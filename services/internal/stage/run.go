@@ -72,6 +72,9 @@ func (s *stageRun) topics() (names []string) {
 	for _, out := range s.spec.Outputs {
 		names = append(names, s.cfg.Topic(out.Topic))
 	}
+	if s.spec.Policy {
+		names = append(names, s.cfg.Topic(Policy))
+	}
 	names = append(names, s.cfg.Topic(StateTopic(s.spec.Name)))
 	slices.Sort(names)
 	return slices.Compact(names)

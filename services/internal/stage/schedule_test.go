@@ -156,6 +156,26 @@ func (s *script) message(source int, m outgoing) stored {
 	return stored{fields: m.appendFields(nil, fmt.Appendf(nil, "ingest/%c", 'a'+source)), value: m.value}
 }
 
+// policies are what people declare while the script goes on: some from the start,
+// some ahead, some that are displaced before they hold, some that make no sense, some
+// written twice or for the same version. All are in the log before the ticks that
+// they hold from, so it does not matter when they are read.
+func (s *script) policies(rng *rand.Rand) [][]stored {
+	log := []stored{}
+	for version := range int64(rng.IntN(5)) {
+		tick := eventtime.Tick(rng.IntN(int(s.ticks) + 10))
+		for range 1 + rng.IntN(2) {
+			m := outgoing{header: header{seq: version, tick: tick}, value: []byte{1, byte(10 + rng.IntN(5))}}
+			if rng.IntN(5) == 0 {
+				m.value = append(m.value, 1, 1) // two policies are none
+			}
+			ms := int64(rng.IntN(10_000))
+			log = append(log, stored{fields: m.appendFields(nil, []byte(policySource)), value: m.value, ms: ms})
+		}
+	}
+	return [][]stored{log}
+}
+
 func toyConfig(conversations, hosts int) Config {
 	cfg := Default()
 	cfg.Partitions = Partitions{Conversations: conversations, Hosts: hosts, Exporters: 1}
@@ -224,11 +244,11 @@ func trySchedule(t *testing.T, seed uint64) happened {
 	orderly := rng.IntN(4) > 0
 	s := newScript(rng, orderly)
 	cfg := toyConfig(1+rng.IntN(4), 1+rng.IntN(4))
-	raw := s.writes(rng, cfg.Partitions.Conversations)
+	raw, policies := s.writes(rng, cfg.Partitions.Conversations), s.policies(rng)
 
-	ideal := newModel(t, rng, cfg, map[string][][]stored{FlowsRaw: raw})
+	ideal := newModel(t, rng, cfg, map[string][][]stored{FlowsRaw: raw, Policy: policies})
 	ideal.settle()
-	wild := newModel(t, rng, cfg, map[string][][]stored{FlowsRaw: raw})
+	wild := newModel(t, rng, cfg, map[string][][]stored{FlowsRaw: raw, Policy: policies})
 	wild.chaos = true
 	for range 200 + rng.IntN(400) {
 		wild.act(rng.IntN(len(wild.owners)))
@@ -237,7 +257,7 @@ func trySchedule(t *testing.T, seed uint64) happened {
 	var again *model
 	if orderly {
 		other := toyConfig(1+rng.IntN(4), 1+rng.IntN(4))
-		again = newModel(t, rng, other, map[string][][]stored{FlowsRaw: s.writes(rng, other.Partitions.Conversations)})
+		again = newModel(t, rng, other, map[string][][]stored{FlowsRaw: s.writes(rng, other.Partitions.Conversations), Policy: policies})
 		again.settle()
 	}
 	h := wild.count

@@ -23,6 +23,7 @@ type tally struct {
 	malformed  int64 // messages that are none of ours
 	foreign    int64 // messages of a source that does not belong here
 	ended      int64 // records behind the end of the timeline, dropped
+	refused    int64 // policies that the core cannot go by
 }
 
 // errBatch says that a value is no batch of records.

@@ -30,9 +30,9 @@ func busyScript(ticks eventtime.Tick) *script {
 // verify holds what is in the broker against an ideal run over the same input.
 func verify(t *testing.T, cfg Config) {
 	t.Helper()
-	logs := readLogs(t, cfg, append([]string{FlowsRaw}, toyTopics...)...)
+	logs := readLogs(t, cfg, append([]string{FlowsRaw, Policy}, toyTopics...)...)
 	rng := rand.New(rand.NewPCG(1, 1))
-	ideal := newModel(t, rng, cfg, map[string][][]stored{FlowsRaw: logs[FlowsRaw]})
+	ideal := newModel(t, rng, cfg, map[string][][]stored{FlowsRaw: logs[FlowsRaw], Policy: logs[Policy]})
 	ideal.settle()
 	real := newModel(t, rng, cfg, logs)
 	for _, topic := range toyTopics {

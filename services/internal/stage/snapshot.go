@@ -7,8 +7,9 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
 
-// snapshotVersion is the first byte of an engine's snapshot: the format.
-const snapshotVersion = 1
+// snapshotVersion is the first byte of an engine's snapshot: the format. Version 1
+// had no policies.
+const snapshotVersion = 2
 
 // appendSnapshot appends all that the engine needs to go on: positions and sources
 // of its inputs, what waits, the numbers of its outputs, and the core.
@@ -44,6 +45,10 @@ func (e *engine) appendSnapshot(b []byte) []byte {
 			b = appendBytes(b, batch.Value)
 		}
 	}
+	b = appendBool(b, e.policies != nil)
+	if e.policies != nil {
+		b = e.policies.append(b)
+	}
 	return e.core.AppendSnapshot(b)
 }
 
@@ -52,7 +57,7 @@ func (e *engine) appendSnapshot(b []byte) []byte {
 // not read any more is forgotten, with the records that wait.
 func (e *engine) restore(snapshot []byte) error {
 	d := decoder{b: snapshot}
-	if len(snapshot) == 0 || snapshot[0] != snapshotVersion {
+	if len(snapshot) == 0 || snapshot[0] < 1 || snapshot[0] > snapshotVersion {
 		return fmt.Errorf("%w: its format is not version %d", errSnapshot, snapshotVersion)
 	}
 	d.b = d.b[1:]
@@ -65,11 +70,17 @@ func (e *engine) restore(snapshot []byte) error {
 		e.restoreLanes(&d)
 	}
 	e.restoreWaiting(&d, inputs)
+	if snapshot[0] > 1 {
+		e.restorePolicies(&d)
+	}
 	if d.err != nil {
 		return d.err
 	}
 	if err := e.core.Restore(d.b); err != nil {
 		return fmt.Errorf("cannot restore the core: %w", err)
+	}
+	if e.policies != nil {
+		e.policies.reinstate(&e.tally)
 	}
 	return nil
 }
@@ -149,6 +160,17 @@ func (e *engine) restoreWaiting(d *decoder, inputs []int) {
 		}
 		e.waiting = append(e.waiting, w)
 	}
+}
+
+func (e *engine) restorePolicies(d *decoder) {
+	if !d.bool() {
+		return
+	}
+	p := e.policies
+	if p == nil {
+		p = newPolicies(nil) // not gone by any more
+	}
+	p.restore(d)
 }
 
 // append writes the state of one input partition.

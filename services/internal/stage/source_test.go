@@ -66,7 +66,7 @@ func TestSourceSaysGoodbyeEverywhere(t *testing.T) {
 	}
 	logs := readLogs(t, cfg, FlowsRaw, FlowsDead)
 	if got := logs[FlowsDead][0]; len(got) != 1 || string(got[0].key) != "key" || string(got[0].value) != "letter" {
-		t.Errorf("dead letters: %q", got)
+		t.Errorf("dead letters: %+v", got)
 	}
 	for p, log := range logs[FlowsRaw] {
 		last := message{fields: log[len(log)-1].fields}

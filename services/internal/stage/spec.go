@@ -18,6 +18,8 @@ type Spec struct {
 	Epoch   int
 	Inputs  []Input
 	Outputs []OutputSpec
+	// Policy tells that the core is a PolicyCore: it is given the policy that holds.
+	Policy bool
 	// NewCore makes the fresh core of one partition.
 	NewCore func(partition int) Core
 }
@@ -35,10 +37,6 @@ type Input struct {
 	// Broadcast inputs are needed whole: every partition of the stage reads all
 	// partitions of the topic.
 	Broadcast bool
-	// Optional inputs hold back nothing while they have no live source. What such
-	// an input says must name a tick that lies ahead: then it is read in time. At
-	// start they are read to their end before anything else happens.
-	Optional bool
 	// Delay is by how many ticks the input takes effect later than its own ticks
 	// say. A stage that reads its own output needs it.
 	Delay eventtime.Tick
@@ -70,12 +68,12 @@ func (s *Spec) Validate() error {
 		if in.From == s.Name && in.Delay < 1 {
 			return fmt.Errorf("stage %s: reading its own output %s needs a delay", s.Name, in.Topic)
 		}
-		if !in.Broadcast && !in.Optional && in.From != s.Name {
+		if !in.Broadcast && in.From != s.Name {
 			leading++
 		}
 	}
 	if leading == 0 {
-		return fmt.Errorf("stage %s: needs an input that is neither broadcast nor optional: it is assigned by its partitions", s.Name)
+		return fmt.Errorf("stage %s: needs an input that is not broadcast: it is assigned by its partitions", s.Name)
 	}
 	return nil
 }
@@ -87,6 +85,7 @@ type plan struct {
 	partition int
 	inboxes   []inboxPlan
 	outputs   []outputPlan
+	policy    bool
 }
 
 type outputPlan struct {
@@ -147,9 +146,9 @@ func (pl planner) width(s *Spec) (int, error) {
 
 // plan lays out one partition of the stage.
 func (pl planner) plan(s *Spec, partition int) plan {
-	p := plan{stage: s.Name, epoch: s.Epoch, partition: partition}
+	p := plan{stage: s.Name, epoch: s.Epoch, partition: partition, policy: s.Policy}
 	for i, in := range s.Inputs {
-		box := inboxPlan{input: i, topic: in.Topic, plain: pl.plain(in.Topic), delay: in.Delay, optional: in.Optional, loop: in.From == s.Name}
+		box := inboxPlan{input: i, topic: in.Topic, plain: pl.plain(in.Topic), delay: in.Delay, loop: in.From == s.Name}
 		first, last := partition, partition
 		if in.Broadcast {
 			first, last = 0, pl.partitions(in.Topic)-1

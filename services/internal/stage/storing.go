@@ -83,6 +83,9 @@ func (w *worker) manifest() manifest {
 	for _, in := range w.engine.inboxes {
 		m.Inputs[in.topic+"/"+strconv.Itoa(in.partition)] = in.next
 	}
+	if p := w.engine.policies; p != nil {
+		m.Inputs[Policy+"/0"] = p.next
+	}
 	return m
 }
 

@@ -157,13 +157,25 @@ func (c *toyMerge) End(_ eventtime.Tick, out *Output) {
 }
 
 // toyPair adds up per key, says every change, repartitioned by group, and closes
-// a key that was idle for 7 ticks.
-type toyPair struct{ toyState }
+// a key that was idle for 7 ticks. Its policy is a number that it adds to what it says.
+type toyPair struct {
+	toyState
+	bonus uint64
+}
 
-func newToyPair(int) Core { return &toyPair{toyState{}} }
+func newToyPair(int) Core { return &toyPair{toyState: toyState{}} }
+
+// Policy takes a number; 13 is none.
+func (c *toyPair) Policy(raw []byte) error {
+	if len(raw) != 1 || raw[0] == 13 {
+		return errors.New("no toy policy")
+	}
+	c.bonus = uint64(raw[0]) * 1_000_000_000
+	return nil
+}
 
 func (c *toyPair) say(k uint64, e toyEntry, out *Output) {
-	out.Append(0, int(e.group)%out.Partitions(0), &toyRecord{key: k, group: e.group, n: e.n, version: e.version})
+	out.Append(0, int(e.group)%out.Partitions(0), &toyRecord{key: k, group: e.group, n: e.n + c.bonus, version: e.version})
 }
 
 func (c *toyPair) Tick(tick eventtime.Tick, in []Batch, out *Output) {
@@ -233,7 +245,7 @@ func toyChain() []Spec {
 		{Name: "dedup", Epoch: 1, NewCore: newToyMerge,
 			Inputs:  []Input{{Topic: FlowsRaw}},
 			Outputs: []OutputSpec{{Topic: FlowsDeduped, Ticks: true, Aligned: true}}},
-		{Name: "stitch", Epoch: 1, NewCore: newToyPair,
+		{Name: "stitch", Epoch: 1, NewCore: newToyPair, Policy: true,
 			Inputs:  []Input{{Topic: FlowsDeduped, From: "dedup", Aligned: true}},
 			Outputs: []OutputSpec{{Topic: Biflows, Ticks: true}}},
 		{Name: "detect", Epoch: 1, NewCore: newToyJudge,

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
 
 // worker runs one partition of a stage through one generation of the group.
@@ -22,8 +24,13 @@ type worker struct {
 	// tokens let the fetchers of the inboxes go on.
 	tokens   []chan struct{}
 	withheld []int
-	// prime are offsets up to which optional inputs are read before anything is released.
-	prime map[int]int64
+	// asked is the tick for which the policies are being read, asking that they are;
+	// ask lets their fetcher go on.
+	asked  eventtime.Tick
+	asking bool
+	ask    chan struct{}
+	// policyVersion is the policy that was told of.
+	policyVersion int64
 	// counted is what the metrics know already.
 	counted tally
 	// since counts records since the last snapshot; changed tells whether any
@@ -38,10 +45,14 @@ type worker struct {
 	giveUp  context.CancelFunc
 }
 
+// inboxChunk is what was read for an inbox, or of the policies.
 type inboxChunk struct {
 	inbox int
 	chunk
 }
+
+// policyInbox stands for the log of policies.
+const policyInbox = -1
 
 const (
 	// fetchAhead is how many chunks of an inbox may be under way.
@@ -76,6 +87,7 @@ func (w *worker) run(ctx context.Context) error {
 	fetching, stopFetching := context.WithCancel(ctx)
 	chunks := make(chan inboxChunk)
 	w.fetch(fetching, &background, chunks, failed)
+	w.askPolicies() // what a snapshot holds back may need nothing else
 	err := w.loop(ctx, chunks, failed)
 	stopFetching()
 	if err == nil {
@@ -120,18 +132,28 @@ func (w *worker) fetch(ctx context.Context, wg *sync.WaitGroup, chunks chan<- in
 			tokens <- struct{}{}
 		}
 		w.tokens = append(w.tokens, tokens)
-		wg.Go(func() {
-			err := f.run(ctx, w.log, tokens, func(c chunk) bool {
-				select {
-				case chunks <- inboxChunk{i, c}:
-					return true
-				case <-ctx.Done():
-					return false
-				}
-			})
-			report(failed, err)
-		})
+		w.follow(ctx, wg, f, i, tokens, chunks, failed)
 	}
+	if p := w.engine.policies; p != nil {
+		f := &fetcher{client: w.client, topic: w.cfg.Topic(Policy), next: p.next, atOnce: true}
+		w.ask = make(chan struct{}, 1)
+		w.follow(ctx, wg, f, policyInbox, w.ask, chunks, failed)
+	}
+}
+
+// follow reads for an inbox beside the loop.
+func (w *worker) follow(ctx context.Context, wg *sync.WaitGroup, f *fetcher, inbox int, tokens <-chan struct{}, chunks chan<- inboxChunk, failed chan<- error) {
+	wg.Go(func() {
+		err := f.run(ctx, w.log, tokens, func(c chunk) bool {
+			select {
+			case chunks <- inboxChunk{inbox, c}:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+		report(failed, err)
+	})
 }
 
 // report passes on the first error; one is enough to end everything.
@@ -184,40 +206,42 @@ func (w *worker) loop(ctx context.Context, chunks <-chan inboxChunk, failed <-ch
 
 // take hands a chunk to the engine.
 func (w *worker) take(c inboxChunk) {
+	if c.inbox == policyInbox {
+		w.takePolicies(c.chunk)
+	} else {
+		w.takeInput(c)
+	}
+	w.engine.step(w.writer.put)
+	w.engine.settle()
+	w.observe(c)
+	w.grant(c.inbox)
+	w.askPolicies()
+}
+
+func (w *worker) takeInput(c inboxChunk) {
 	in := w.engine.inboxes[c.inbox]
 	if c.gap > 0 {
-		w.metrics.dataLoss.Add(float64(c.gap))
-		w.log.Error("offsets are gone before they were read: data is lost", "topic", in.topic, "partition", in.partition, "from", in.next, "count", c.gap)
+		w.lostOffsets(in.topic, in.partition, in.next, c.gap)
 		in.skipTo(in.next + c.gap)
 	}
 	for i := range c.messages {
 		w.changed = true
 		w.engine.accept(c.inbox, &c.messages[i])
 	}
-	if w.primed() {
-		w.engine.step(w.writer.put)
-	}
-	w.engine.settle()
-	w.observe(c)
-	w.grant(c.inbox)
 }
 
-// primed tells whether optional inputs are read as far as they must be.
-func (w *worker) primed() bool {
-	for i, end := range w.prime {
-		if w.engine.inboxes[i].next < end {
-			return false
-		}
-		delete(w.prime, i)
-	}
-	return true
+func (w *worker) lostOffsets(topic string, partition int, from, count int64) {
+	w.metrics.dataLoss.Add(float64(count))
+	w.log.Error("offsets are gone before they were read: data is lost", "topic", topic, "partition", partition, "from", from, "count", count)
 }
 
 // grant lets fetchers go on: that of the inbox whose chunk was taken, unless it is
 // far ahead, and those that were held back for that.
 func (w *worker) grant(inbox int) {
-	w.withheld[inbox]++
-	slowest := min(w.engine.passed(false), w.engine.passed(true))
+	if inbox != policyInbox {
+		w.withheld[inbox]++
+	}
+	slowest := min(w.engine.passed(false), w.engine.passed(true), w.engine.known())
 	for i, n := range w.withheld {
 		ahead := w.engine.bytes > aheadBytes && w.engine.inboxes[i].passed() > slowest+aheadTicks
 		for ; n > 0 && !ahead; n-- {
@@ -230,20 +254,27 @@ func (w *worker) grant(inbox int) {
 // observe moves the metrics.
 func (w *worker) observe(c inboxChunk) {
 	e, now := w.engine, w.engine.tally
+	topic, partition, next := Policy, 0, int64(0)
+	if c.inbox == policyInbox {
+		next = e.policies.next
+	} else {
+		in := e.inboxes[c.inbox]
+		topic, partition, next = in.topic, in.partition, in.next
+	}
 	w.since += now.records - w.counted.records
 	w.metrics.add(now, w.counted)
 	if lost := now.lost - w.counted.lost; lost > 0 {
-		w.log.Error("records are missing between those that came: data is lost", "topic", e.inboxes[c.inbox].topic, "count", lost)
+		w.log.Error("records are missing between those that came: data is lost", "topic", topic, "count", lost)
 	}
 	if bad := now.malformed - w.counted.malformed; bad > 0 {
-		w.log.Warn("messages are none of ours and were passed over", "topic", e.inboxes[c.inbox].topic, "count", bad)
+		w.log.Warn("messages are none of ours and were passed over", "topic", topic, "count", bad)
 	}
 	if refused := now.ended - w.counted.ended; refused > 0 {
-		w.log.Error("records came after the end of the timeline; publish to another kafka.topic_prefix", "topic", e.inboxes[c.inbox].topic, "count", refused)
+		w.log.Error("records came after the end of the timeline; publish to another kafka.topic_prefix", "topic", topic, "count", refused)
 	}
+	w.observePolicy(now.refused - w.counted.refused)
 	w.counted = now
-	in := e.inboxes[c.inbox]
-	w.metrics.lag.WithLabelValues(in.topic, partitionLabel(in.partition)).Set(float64(max(0, c.end-in.next)))
+	w.metrics.lag.WithLabelValues(topic, partitionLabel(partition)).Set(float64(max(0, c.end-next)))
 	w.metrics.waiting.WithLabelValues(partitionLabel(w.plan.partition)).Set(float64(e.bytes))
 	if e.told > 0 {
 		w.metrics.streamLag.WithLabelValues(partitionLabel(w.plan.partition)).Set(time.Since(time.Unix(0, int64(e.told.Ns()))).Seconds())
