@@ -34,7 +34,8 @@ type decoder struct {
 // newDecoder makes the decoder of a queue, one of those who share the ticks.
 func newDecoder(q *queue, cfg normalize.Config, to dispatch.Sink, t *ticks, self int, c *clock, m *metrics) *decoder {
 	return &decoder{queue: q, normalizer: normalize.New(cfg), feed: to, ticks: t, self: self, clock: c, metrics: m,
-		facts: make(chan *flowv1.ExporterFact, factsAhead)}
+		result: normalize.Result{Encode: true},
+		facts:  make(chan *flowv1.ExporterFact, factsAhead)}
 }
 
 // resultDatagrams is after how many datagrams the records are handed over: so few

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/ingest/normalize"
 	"github.com/flowledger/flowledger/services/internal/dispatch"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
@@ -29,7 +30,11 @@ type diary struct {
 func (d *diary) Partitions(int) int { return 1 }
 
 func (d *diary) Append(topic, _ int, m flow.Message) error {
-	if f, ok := m.(*flow.Fresh); ok {
+	if e, ok := m.(*flow.Encoded); ok {
+		f := &flowv1.Flow{}
+		if err := f.UnmarshalVT(e.Bytes); err != nil {
+			return err
+		}
 		d.flows++
 		d.said = append(d.said, fmt.Sprintf("flow of tick %d", eventtime.TickOf(f.TimeReceivedNs)))
 	}

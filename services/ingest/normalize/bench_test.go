@@ -56,23 +56,28 @@ func v9Datagram(sequence, first uint32, template bool) []byte {
 
 // BenchmarkNetFlow9 is the steady state of a router's export: per record, ns and
 // allocations.
-func BenchmarkNetFlow9(b *testing.B) {
+func BenchmarkNetFlow9(b *testing.B) { benchmark(b, routerDatagrams(), &Result{}) }
+
+// BenchmarkNetFlow9Encoded is that, with the flows written as they go into the log.
+func BenchmarkNetFlow9Encoded(b *testing.B) { benchmark(b, routerDatagrams(), &Result{Encode: true}) }
+
+func routerDatagrams() []Datagram {
 	in := []Datagram{{Exporter: exporterAddr, ReceivedNs: 1_700_000_000e9, Payload: v9Datagram(1, 0, true)}}
 	for i := range uint32(256) {
 		in = append(in, Datagram{Exporter: exporterAddr, ReceivedNs: 1_700_000_000e9, Payload: v9Datagram(i, 24*i, false)})
 	}
-	benchmark(b, in)
+	return in
 }
 
 // BenchmarkTraffic is IPFIX of a whole network, with template refreshes.
 func BenchmarkTraffic(b *testing.B) {
 	needShared(b)
-	benchmark(b, datagrams(b, filepath.Join(shared, "traffic", "campus_mixed.pcap.gz")))
+	benchmark(b, datagrams(b, filepath.Join(shared, "traffic", "campus_mixed.pcap.gz")), &Result{})
 }
 
 func BenchmarkSFlow(b *testing.B) {
 	needShared(b)
-	benchmark(b, datagrams(b, filepath.Join(shared, "captures", "sflow_1140.pcap")))
+	benchmark(b, datagrams(b, filepath.Join(shared, "captures", "sflow_1140.pcap")), &Result{})
 }
 
 // numbered writes a sequence number into a datagram, so that it is not one that
@@ -91,9 +96,8 @@ func numbered(d Datagram, number uint32) Datagram {
 	return d
 }
 
-func benchmark(b *testing.B, in []Datagram) {
+func benchmark(b *testing.B, in []Datagram, out *Result) {
 	n := New(Default())
-	out := &Result{}
 	for _, d := range in { // learn the templates, fill the arenas
 		n.Datagram(d, out)
 	}

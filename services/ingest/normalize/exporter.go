@@ -256,6 +256,9 @@ func (e *exporter) realmOf(vrf, vlan uint32) uint32 {
 	return e.realm
 }
 
+// tellsRealms tells whether the address space depends on the record.
+func (o *Override) tellsRealms() bool { return o != nil && len(o.VRFRealms)+len(o.VLANRealms) > 0 }
+
 // realmOfPacket is the address space of a sampled packet: its virtual network's,
 // or else as of any record.
 func (e *exporter) realmOfPacket(f *flowv1.Flow, vni uint32) uint32 {

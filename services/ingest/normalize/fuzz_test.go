@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -92,6 +93,8 @@ func FuzzDatagram(f *testing.F) {
 		if buried += out.ExpiredSets; missing != read+buried || n.waiting.bytes != 0 || n.exporters[exporterAddr].waitingBytes != 0 {
 			t.Fatalf("%d sets missed their templates, %d were read late, %d buried, %d bytes wait", missing, read, buried, n.waiting.bytes)
 		}
+		twice := Datagram{Exporter: exporterAddr, ReceivedNs: nowNs, Payload: payload}
+		bothWays(t, Default(), slices.Concat(warm, []Datagram{twice, twice}))
 		fields := 0
 		for _, d := range n.exporters[exporterAddr].domains {
 			for _, tm := range d.templates {

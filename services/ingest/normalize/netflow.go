@@ -146,10 +146,7 @@ func (n *Normalizer) dataSet(m *message, id uint16, set []byte, out *Result) {
 func (n *Normalizer) readSet(m *message, t *template, set []byte, out *Result) {
 	if t.plan.fixed {
 		n.inferBoot(m, t, set)
-		for size := t.plan.min; len(set) >= size; set = set[size:] {
-			m.at(m.setEnd - len(set))
-			n.record(m, t, set[:size], nil, out)
-		}
+		n.readFixed(m, t, set, out)
 		return
 	}
 	for len(set) >= t.plan.min {
@@ -164,6 +161,18 @@ func (n *Normalizer) readSet(m *message, t *template, set []byte, out *Result) {
 		m.at(m.setEnd - len(set))
 		n.record(m, t, set[:size], n.spans, out)
 		set = set[size:]
+	}
+}
+
+// readFixed reads records that are all of one length. The set ends where the message's
+// setEnd is.
+func (n *Normalizer) readFixed(m *message, t *template, set []byte, out *Result) {
+	direct := out.Encode && n.beginDirect(m, t.plan.direct)
+	for size := t.plan.min; len(set) >= size; set = set[size:] {
+		m.at(m.setEnd - len(set))
+		if !direct || !n.directRecord(m, t.plan.direct, set[:size], out) {
+			n.record(m, t, set[:size], nil, out)
+		}
 	}
 }
 

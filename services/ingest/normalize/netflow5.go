@@ -62,10 +62,7 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 		m.fail("bad_count")
 		count = fit
 	}
-	for ; count > 0; count-- {
-		m.at(m.end - len(records))
-		n.record(m, n.v5, records[:v5Record], nil, out)
-		records = records[v5Record:]
-	}
+	m.setEnd = m.end - len(records) + count*v5Record
+	n.readFixed(m, n.v5, records[:count*v5Record], out)
 	m.leave(out)
 }

@@ -93,6 +93,7 @@ type Normalizer struct {
 	dns   dnsReader
 	// scratch is what the record in hand leaves beside its flow.
 	scratch scratch
+	writing writing
 	v5      *template
 	v8      []aggregation
 }

@@ -333,7 +333,13 @@ func TestSameInputSameOutput(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	n, out := New(Default()), &Result{}
+	for _, encode := range []bool{false, true} {
+		allocations(t, encode)
+	}
+}
+
+func allocations(t *testing.T, encode bool) {
+	n, out := New(Default()), &Result{Encode: encode}
 	warm := Datagram{Exporter: exporterAddr, ReceivedNs: nowNs, Payload: v9Datagram(1, 0, true)}
 	d := Datagram{Exporter: exporterAddr, ReceivedNs: nowNs, Payload: v9Datagram(2, 0, false)}
 	n.Datagram(warm, out)
@@ -343,8 +349,8 @@ func TestAllocations(t *testing.T) {
 		out.Reset()
 		number++
 		n.Datagram(numbered(d, number), out)
-		if len(out.Flows) != 24 {
-			t.Fatalf("%d flows", len(out.Flows))
+		if n := len(out.Flows) + len(out.Encoded); n != 24 {
+			t.Fatalf("%d flows", n)
 		}
 	}
 	for range 2 * maxRemembered {

@@ -44,6 +44,8 @@ type plan struct {
 	// done where this template's records stand in a list of a flow.
 	lists []int
 	decor []step
+	// direct is the short way of an ordinary record into the log; nil where there is none.
+	direct *direct
 	// dns says which fields tell of DNS, and record that it is one of YAF's records.
 	dns    *dnsPlan
 	record *recordPlan
@@ -145,6 +147,7 @@ func compile(t *template, policy *Override) plan {
 			p.decor = append(p.decor, st)
 		}
 	}
+	p.direct = compileDirect(t, &p)
 	p.takeNumbers()
 	for i := range t.fields {
 		if isList(t.fields[i].element) {

@@ -84,9 +84,9 @@ func (n *Normalizer) emit(m *message, p *plan, f *flowv1.Flow, s *scratch, out *
 
 // finish hands a flow to the result.
 func (n *Normalizer) finish(m *message, f *flowv1.Flow, out *Result) {
-	m.exp.reverse.observe(f)
+	m.exp.reverse.observe(f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort, f.Proto)
 	f.ReverseObservable = m.exp.reverse.observable()
-	out.Flows = append(out.Flows, f)
+	out.add(f)
 }
 
 // hintOf is the exporter's word on who opened the conversation. Element 239
@@ -201,8 +201,11 @@ const (
 )
 
 // etherType is the EtherType of an address's family.
-func etherType(addr []byte) uint32 {
-	if len(addr) == 16 {
+func etherType(addr []byte) uint32 { return etherTypeOf(len(addr)) }
+
+// etherTypeOf is the EtherType of addresses of so many bytes.
+func etherTypeOf(length int) uint32 {
+	if length == 16 {
 		return etherIPv6
 	}
 	return etherIPv4

@@ -4,11 +4,17 @@ import (
 	"net/netip"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 // Result collects what came out of any number of datagrams. All it holds lives
 // in memory of its own and is valid until Reset: nothing aliases a payload.
 type Result struct {
+	// Encode has the flows of datagrams put into Encoded instead of Flows: written as
+	// they go into the log, while they are in the processor's cache. Reset leaves it.
+	Encode  bool
+	Encoded []flow.Encoded
+
 	Flows  []*flowv1.Flow
 	Events []*flowv1.Event
 	Facts  []*flowv1.ExporterFact
@@ -44,6 +50,8 @@ type Result struct {
 	flows arena[flowv1.Flow]
 	bytes arena[byte]
 	words arena[uint32]
+	// wire is where Encoded lies.
+	wire []byte
 	// deadBytes is the sum of the lengths of Dead.
 	deadBytes int
 }
@@ -80,10 +88,37 @@ func (r *Result) Reset() {
 	clear(r.Facts)
 	clear(r.Dns)
 	clear(r.Dead)
+	wire := r.wire[:0]
+	if cap(wire) > keepWire && len(r.wire) < cap(wire)/8 {
+		wire = nil // a burst left it behind
+	}
+	clear(r.Encoded)
 	*r = Result{
+		Encode: r.Encode, Encoded: r.Encoded[:0], wire: wire,
 		Flows: r.Flows[:0], Events: r.Events[:0], Facts: r.Facts[:0], Dns: r.Dns[:0], Dead: r.Dead[:0],
 		flows: flows, bytes: bytes, words: words,
 	}
+}
+
+// keepWire is how much memory for Encoded is kept in any case.
+const keepWire = 1 << 20
+
+// add takes in a flow.
+func (r *Result) add(f *flowv1.Flow) {
+	if !r.Encode {
+		r.Flows = append(r.Flows, f)
+		return
+	}
+	start := len(r.wire)
+	r.wire = (*flow.Fresh)(f).Append(r.wire)
+	r.addEncoded(start, flow.ConversationHash(f))
+	r.flows.reset() // the next record's flow is made in the same place
+}
+
+// addEncoded takes in a flow that was written to wire behind start.
+func (r *Result) addEncoded(start int, hash uint64) {
+	end := len(r.wire)
+	r.Encoded = append(r.Encoded, flow.Encoded{Hash: hash, Bytes: r.wire[start:end:end]})
 }
 
 // newFlow lends an empty flow that is not yet in the result.

@@ -3,8 +3,6 @@ package normalize
 import (
 	"encoding/binary"
 	"math/bits"
-
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
 const (
@@ -26,13 +24,13 @@ type reverseWatch struct {
 }
 
 // observe takes in a flow.
-func (w *reverseWatch) observe(f *flowv1.Flow) {
+func (w *reverseWatch) observe(srcAddr, dstAddr []byte, srcPort, dstPort, proto uint32) {
 	if w.flows++; w.flows > reverseWindow {
 		w.before, w.matches, w.flows = w.matches, 0, 0
 	}
-	src := endpointHash(f.SrcAddr, f.SrcPort)
-	dst := endpointHash(f.DstAddr, f.DstPort)
-	conv := src + dst ^ uint64(f.Proto)*0x9e3779b97f4a7c15
+	src := endpointHash(srcAddr, srcPort)
+	dst := endpointHash(dstAddr, dstPort)
+	conv := src + dst ^ uint64(proto)*0x9e3779b97f4a7c15
 	dir := uint32(1)
 	if src < dst {
 		dir = 2

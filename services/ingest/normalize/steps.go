@@ -337,10 +337,18 @@ func directionOf(v uint64) flowv1.Direction {
 
 // address copies an address, unless there is one already or it is all zero.
 func (r *Result) address(old, b []byte) []byte {
-	if old != nil || len(b) != 4 && len(b) != 16 || zero(b) {
+	if old != nil || addressIn(b) == nil {
 		return old
 	}
 	return r.copyBytes(b)
+}
+
+// addressIn is the address that a field holds; nil where it is all zero, or none.
+func addressIn(b []byte) []byte {
+	if len(b) != 4 && len(b) != 16 || zero(b) {
+		return nil
+	}
+	return b
 }
 
 // label appends an MPLS label stack entry's label (RFC 3032); an entry that is

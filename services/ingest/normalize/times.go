@@ -65,6 +65,13 @@ func (n *Normalizer) suspect(m *message, f *flowv1.Flow) {
 		f.TimeFlowStartNs, f.TimeFlowEndNs = f.TimeFlowEndNs, f.TimeFlowStartNs
 		f.TimeSuspect = true
 	}
+	if m.doubtful(f.TimeFlowStartNs, f.TimeFlowEndNs, n.futureNs, n.patience(m)) {
+		f.TimeSuspect = true
+	}
+}
+
+// patience is how long after its end a flow of a message may be reported.
+func (n *Normalizer) patience(m *message) uint64 {
 	active, inactive := m.timeouts()
 	if active == 0 {
 		active = n.activeMs
@@ -72,10 +79,13 @@ func (n *Normalizer) suspect(m *message, f *flowv1.Flow) {
 	if inactive == 0 {
 		inactive = n.inactiveMs
 	}
-	patience := n.oldNs + (uint64(active)+uint64(inactive))*nsPerMs
-	if f.TimeFlowStartNs > m.receivedNs+n.futureNs || f.TimeFlowEndNs+patience < m.receivedNs {
-		f.TimeSuspect = true
-	}
+	return n.oldNs + (uint64(active)+uint64(inactive))*nsPerMs
+}
+
+// doubtful tells whether a flow begins too far ahead of its reception, or ended too
+// long before it.
+func (m *message) doubtful(startNs, endNs, futureNs, patienceNs uint64) bool {
+	return startNs > m.receivedNs+futureNs || endNs+patienceNs < m.receivedNs
 }
 
 // uptimeBase is the time, in milliseconds since the epoch, to which the uptimes

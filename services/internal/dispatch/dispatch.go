@@ -62,6 +62,12 @@ func Send(r *normalize.Result, to Sink) error {
 
 func send(r *normalize.Result, to Sink) error {
 	partitions := to.Partitions(flowsRaw)
+	for i := range r.Encoded {
+		f := &r.Encoded[i]
+		if err := to.Append(flowsRaw, flow.Partition(f.Hash, partitions), f); err != nil {
+			return err
+		}
+	}
 	for _, f := range r.Flows {
 		if err := to.Append(flowsRaw, flow.Partition(flow.ConversationHash(f), partitions), (*flow.Fresh)(f)); err != nil {
 			return err

@@ -47,11 +47,12 @@ func TestSend(t *testing.T) {
 	back := &flowv1.Flow{SrcAddr: there.DstAddr, DstAddr: there.SrcAddr, SrcPort: 80, DstPort: 4000, Proto: 6}
 	at := exporter.AsSlice()
 	r := &normalize.Result{
-		Flows:  []*flowv1.Flow{there, back},
-		Events: []*flowv1.Event{{SamplerAddress: at}},
-		Facts:  []*flowv1.ExporterFact{{SamplerAddress: at}},
-		Dns:    []*flowv1.Dns{{SamplerAddress: at}},
-		Dead:   []normalize.DeadLetter{{Reason: "short_header", Bytes: []byte{1, 2}, Exporter: exporter, ReceivedNs: 7}},
+		Encoded: []flow.Encoded{{Hash: 7}},
+		Flows:   []*flowv1.Flow{there, back},
+		Events:  []*flowv1.Event{{SamplerAddress: at}},
+		Facts:   []*flowv1.ExporterFact{{SamplerAddress: at}},
+		Dns:     []*flowv1.Dns{{SamplerAddress: at}},
+		Dead:    []normalize.DeadLetter{{Reason: "short_header", Bytes: []byte{1, 2}, Exporter: exporter, ReceivedNs: 7}},
 	}
 	got := &list{}
 	if err := Send(r, got); err != nil {
@@ -60,6 +61,7 @@ func TestSend(t *testing.T) {
 	conversation := flow.Partition(flow.ConversationHash(there), 4)
 	home := flow.Partition(flow.ExporterHash(at), 2)
 	want := []string{
+		"flows.raw/3 *flow.Encoded",
 		fmt.Sprintf("flows.raw/%d *flow.Fresh", conversation),
 		fmt.Sprintf("flows.raw/%d *flow.Fresh", conversation),
 		fmt.Sprintf("events/%d *flowv1.Event", home),

@@ -24,7 +24,11 @@ func AppendDelimited(batch []byte, m Message) []byte {
 // appendGenerated is the way of the generated code, for any message.
 func appendGenerated(batch []byte, m Message) []byte {
 	size := m.SizeVT()
-	batch = binary.AppendUvarint(batch, uint64(size))
+	return appendMessage(binary.AppendUvarint(batch, uint64(size)), m, size)
+}
+
+// appendMessage writes a message of a known size behind the batch.
+func appendMessage(batch []byte, m Message, size int) []byte {
 	start := len(batch)
 	if cap(batch)-start < size {
 		batch = append(batch, make([]byte, size)...)

@@ -31,16 +31,11 @@ const fixedBytes = 12 * 80
 
 // appendDelimited writes the flow behind the batch.
 func (f *Fresh) appendDelimited(batch []byte) []byte {
-	if f.Vpc != nil || len(f.Reporters)|len(f.MplsTtl)|len(f.MplsLabel)|len(f.MplsIp)|len(f.BgpCommunities)|len(f.AsPath) != 0 {
-		return appendGenerated(batch, f) // few flows have these, and they cost little beside what they are
+	if f.rich() {
+		return appendGenerated(batch, f)
 	}
-	room := fixedBytes + len(f.SrcAddr) + len(f.DstAddr) + len(f.SamplerAddress) + len(f.NextHop) + len(f.BgpNextHop) +
-		len(f.PostSrcAddr) + len(f.PostDstAddr) + len(f.Application) + len(f.User) + len(f.HttpHost) + len(f.HttpUrl) +
-		len(f.DnsName) + len(f.FirewallRule)
 	start := len(batch)
-	if cap(batch)-start < room {
-		batch = grow(batch, room)
-	}
+	batch = f.makeRoom(batch)
 	first := start + 1
 	if len(f.SrcAddr) > 4 {
 		first++ // then the length has two bytes; where this is a wrong guess, what was written moves
@@ -54,6 +49,34 @@ func (f *Fresh) appendDelimited(batch []byte) []byte {
 	}
 	putVarint(b, start, uint64(size))
 	return b[:end]
+}
+
+// Append writes the flow behind b, without its length.
+func (f *Fresh) Append(b []byte) []byte {
+	if f.rich() {
+		return appendMessage(b, f, f.SizeVT())
+	}
+	start := len(b)
+	b = f.makeRoom(b)
+	b = b[:cap(b)]
+	return b[:f.rest(b, f.common(b, start))]
+}
+
+// rich tells that a flow has what few have, and what costs little beside what it is:
+// that is left to the generated code.
+func (f *Fresh) rich() bool {
+	return f.Vpc != nil || len(f.Reporters)|len(f.MplsTtl)|len(f.MplsLabel)|len(f.MplsIp)|len(f.BgpCommunities)|len(f.AsPath) != 0
+}
+
+// makeRoom has the flow fit behind b.
+func (f *Fresh) makeRoom(b []byte) []byte {
+	room := fixedBytes + len(f.SrcAddr) + len(f.DstAddr) + len(f.SamplerAddress) + len(f.NextHop) + len(f.BgpNextHop) +
+		len(f.PostSrcAddr) + len(f.PostDstAddr) + len(f.Application) + len(f.User) + len(f.HttpHost) + len(f.HttpUrl) +
+		len(f.DnsName) + len(f.FirewallRule)
+	if cap(b)-len(b) < room {
+		return grow(b, room)
+	}
+	return b
 }
 
 // lengthOf is how many bytes a varint takes.

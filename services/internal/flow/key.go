@@ -197,10 +197,22 @@ func Partition(hash uint64, n int) int { return int(hash % uint64(n)) }
 
 // ConversationHash is the hash by which flows.raw and flows.deduped are partitioned.
 func ConversationHash(f *flowv1.Flow) uint64 {
-	if len(f.SrcAddr) == 4 && len(f.DstAddr) == 4 && HasPorts(uint8(f.Proto)) {
-		return conversationHash4(f)
+	if proto := uint8(f.Proto); len(f.SrcAddr) == 4 && len(f.DstAddr) == 4 && HasPorts(proto) {
+		return conversationHash4(f.Realm, proto, f.SrcAddr, f.DstAddr, uint16(f.SrcPort), uint16(f.DstPort))
 	}
 	k := KeyOf(f)
+	c, _ := k.Conversation()
+	return c.Hash()
+}
+
+// HashOf is ConversationHash of a flow of which only that is known; ICMP is not for it.
+func HashOf(realm uint32, proto uint8, src, dst []byte, srcPort, dstPort uint16) uint64 {
+	if len(src) == 4 && len(dst) == 4 && HasPorts(proto) {
+		return conversationHash4(realm, proto, src, dst, srcPort, dstPort)
+	}
+	k := Key{Realm: realm, Proto: proto}
+	k.Src.Addr, k.Dst.Addr = AddrFrom(src), AddrFrom(dst)
+	k.SetPorts(uint32(srcPort), uint32(dstPort), 0, 0)
 	c, _ := k.Conversation()
 	return c.Hash()
 }
@@ -209,14 +221,13 @@ func ConversationHash(f *flowv1.Flow) uint64 {
 // detour by keys, which takes four times as long. The words are those of the canonical
 // form, its 41 bytes read as little-endian numbers: realm, protocol, and each endpoint
 // as ten zeroes, ff ff, address and port.
-func conversationHash4(f *flowv1.Flow) uint64 {
-	low, lowPort := binary.BigEndian.Uint32(f.SrcAddr), uint16(f.SrcPort)
-	high, highPort := binary.BigEndian.Uint32(f.DstAddr), uint16(f.DstPort)
+func conversationHash4(realm uint32, proto uint8, src, dst []byte, lowPort, highPort uint16) uint64 {
+	low, high := binary.BigEndian.Uint32(src), binary.BigEndian.Uint32(dst)
 	if low > high || low == high && lowPort > highPort {
 		low, lowPort, high, highPort = high, highPort, low, lowPort
 	}
 	return hash41(
-		uint64(bits.ReverseBytes32(f.Realm))|uint64(uint8(f.Proto))<<32,
+		uint64(bits.ReverseBytes32(realm))|uint64(proto)<<32,
 		0xff<<56,
 		0xff|uint64(bits.ReverseBytes32(low))<<8|uint64(bits.ReverseBytes16(lowPort))<<40,
 		0,
