@@ -90,12 +90,12 @@ const (
 	// maxReadPause is how long a reader that has emptied its socket leaves it alone, so
 	// that it finds a burst instead of waking up for each datagram: to wake up costs
 	// more than to read.
-	maxReadPause = 10 * time.Millisecond
+	maxReadPause = 20 * time.Millisecond
 	// minReadPause is the least that is worth it.
 	minReadPause = 500 * time.Microsecond
 	// pauseRate, in bytes a second, must not fill more than half of the buffer in the
-	// meantime: 5 Gbit/s.
-	pauseRate = 625e6
+	// meantime: 2.4 Gbit/s, which is more than a decoder can take.
+	pauseRate = 300e6
 )
 
 // readPause is how long a socket with such a buffer may be left alone.
