@@ -21,7 +21,8 @@ type entry struct {
 	last uint32
 	// standing is the number of who counts and why.
 	standing uint32
-	// link is the number of the wait if the entry waits, else that of its past.
+	// link is the number of the report that waits last if the entry waits, else that
+	// of its past, one higher; 0 is none.
 	link  uint32
 	proto uint8
 	flags entryFlags
@@ -123,10 +124,12 @@ func (w *Window) wire(e *entry) (src, dst []byte) {
 	return e.src[:], e.dst[:]
 }
 
-// lastTick is the tick of the last report. It lies within 34 years of the
-// window's own time.
-func (w *Window) lastTick(e *entry) eventtime.Tick {
-	return w.now + eventtime.Tick(int32(e.last-uint32(w.now)))
+// lastTick is the tick of the last report.
+func (w *Window) lastTick(e *entry) eventtime.Tick { return w.tick(e.last) }
+
+// tick is the tick of a lower half. It lies within 34 years of the window's own time.
+func (w *Window) tick(lower uint32) eventtime.Tick {
+	return w.now + eventtime.Tick(int32(lower-uint32(w.now)))
 }
 
 // remove forgets a flow that waits for nothing.

@@ -12,9 +12,12 @@ type held struct {
 	inIf                           uint32
 	// timeouts is the exporter's active plus inactive timeout, in milliseconds.
 	timeouts uint32
-	// point is the id of the observation point; next the number of the report
-	// that waits behind this one, one higher.
+	// point is the id of the observation point; next the number of the report that
+	// waits behind this one. Behind the last of an entry comes its first again.
 	point, next uint32
+	// Of the first of an entry: when all of them are decided, the lower half of the
+	// tick, and the link that the entry had before.
+	due, past uint32
 	// body is where the report itself lies: packed, or in its wire form, whose fields
 	// behind authority begin at tail.
 	body cell

@@ -81,7 +81,7 @@ func (w *Window) appendEntry(s *snap.Writer, e *entry, before *neighbour) {
 
 // appendWait appends the reports that wait.
 func (w *Window) appendWait(s *snap.Writer, e *entry, is neighbour) {
-	s.Int(int64(w.waits.At(e.link).due - is.last))
+	s.Int(int64(w.due(e) - is.last))
 	queue := w.queue(e)
 	s.Uint(uint64(len(queue)))
 	for _, h := range queue {

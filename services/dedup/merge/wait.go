@@ -2,14 +2,6 @@ package merge
 
 import "github.com/flowledger/flowledger/services/internal/eventtime"
 
-// wait is what an entry has while reports wait: their list, oldest first, and
-// the tick at which they are decided. Numbers are one higher, 0 is none.
-type wait struct {
-	due         eventtime.Tick
-	first, last uint32
-	past        uint32
-}
-
 // past is what few entries have: that authorities changed, or that somebody
 // went beyond the authority.
 type past struct {
@@ -25,56 +17,74 @@ type past struct {
 // wait, else that of the first. What came first may need more patience.
 func (w *Window) hold(e *entry, id, p uint32, r *arrival, due eventtime.Tick) {
 	n, h := w.held.Take()
-	h.point, h.next = p, 0
+	h.point, h.next = p, n
 	w.keep(h, r)
 	w.stats.Waiting++
 	if e.has(waiting) {
-		wt := w.waits.At(e.link)
-		w.held.At(wt.last - 1).next = n + 1
-		wt.last = n + 1
+		last := w.held.At(e.link)
+		h.next, last.next = last.next, n
+		e.link = n
 		return
 	}
-	number, wt := w.waits.Take()
-	*wt = wait{due: due, first: n + 1, last: n + 1, past: e.link}
-	e.link = number
+	h.due, h.past = uint32(due), e.link
+	e.link = n
 	e.flags |= waiting
 	w.holds.Set(due, id)
 }
 
+// first is the report of an entry that has waited longest.
+func (w *Window) first(e *entry) *held { return w.held.At(w.held.At(e.link).next) }
+
+// due is when the reports that wait in an entry are decided.
+func (w *Window) due(e *entry) eventtime.Tick { return w.tick(w.first(e).due) }
+
 // queue lists the reports that wait, oldest first.
 func (w *Window) queue(e *entry) []*held {
-	q := w.out.queue[:0]
-	for n := w.waits.At(e.link).first; n != 0; {
-		h := w.held.At(n - 1)
+	q, last := w.out.queue[:0], w.held.At(e.link)
+	for h := last; ; {
+		h = w.held.At(h.next)
 		q = append(q, h)
-		n = h.next
+		if h == last {
+			w.out.queue = q
+			return q
+		}
 	}
-	w.out.queue = q
-	return q
 }
 
 // empty ends the wait of all that is held. What was emitted may alias it: it is
-// free only after the next call has begun.
+// free only after the next call has begun, or at once where nothing emitted is
+// looked at again.
 func (w *Window) empty(e *entry, id uint32) {
-	wt := w.waits.At(e.link)
-	for n := wt.first; n != 0; n = w.held.At(n - 1).next {
-		w.dropped = append(w.dropped, n-1)
-		w.stats.Waiting--
-	}
-	number := e.link
-	e.link = wt.past
+	n, last := w.held.At(e.link).next, e.link
+	e.link = w.held.At(n).past
 	e.flags &^= waiting
-	w.waits.Give(number)
+	for {
+		next := w.held.At(n).next
+		if w.out.passing {
+			w.free(n)
+		} else {
+			w.dropped = append(w.dropped, n)
+		}
+		w.stats.Waiting--
+		if n == last {
+			break
+		}
+		n = next
+	}
 	w.rest(e, id)
 }
 
 // release frees what the last call dropped.
 func (w *Window) release() {
 	for _, n := range w.dropped {
-		w.drop(w.held.At(n))
-		w.held.Give(n)
+		w.free(n)
 	}
 	w.dropped = w.dropped[:0]
+}
+
+func (w *Window) free(n uint32) {
+	w.drop(w.held.At(n))
+	w.held.Give(n)
 }
 
 // past is what happened to an entry before, if anything did.
@@ -87,7 +97,7 @@ func (w *Window) past(e *entry) past {
 
 func (w *Window) pastLink(e *entry) *uint32 {
 	if e.has(waiting) {
-		return &w.waits.At(e.link).past
+		return &w.first(e).past
 	}
 	return &e.link
 }

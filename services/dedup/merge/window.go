@@ -53,7 +53,6 @@ type Window struct {
 	entries   slab.Slab[entry]
 	wide      slab.Slab[pair]
 	pasts     slab.Slab[past]
-	waits     slab.Slab[wait]
 	held      slab.Slab[held]
 	packed    slab.Slab[packed]
 	cells     cells
@@ -147,7 +146,7 @@ func (w *Window) fire(now eventtime.Tick) {
 		if !ok {
 			break
 		}
-		if e := w.entries.At(id); e.has(waiting) && w.waits.At(e.link).due <= now {
+		if e := w.entries.At(id); e.has(waiting) && w.due(e) <= now {
 			w.decide(e, id)
 			w.out.passed()
 		}
