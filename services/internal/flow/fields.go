@@ -64,43 +64,43 @@ func (f *Fields) Read(msg []byte, l *Layout) bool {
 			return false
 		}
 		switch field.kind {
+		case 1 + varint:
+			if i == len(msg) {
+				return false
+			}
+			v := uint64(msg[i])
+			if i++; v >= 0x80 {
+				if i < len(msg) && msg[i] < 0x80 { // two bytes
+					v = v&0x7f | uint64(msg[i])<<7
+					i++
+				} else if v, i = Varint(msg, i-1); i < 0 {
+					return false
+				}
+			}
+			f.Numbers[field.place%numberPlaces] = v
+		case 1 + text:
+			size, at := Varint(msg, i)
+			if at < 0 || size > uint64(len(msg)-at) {
+				return false
+			}
+			i = at + int(size)
+			if b := msg[at:i:i]; field.place == withinPlace {
+				f.Nested = append(f.Nested, b)
+			} else {
+				f.Texts[field.place%textPlaces] = b
+			}
 		case 1 + fixed8:
 			if len(msg)-i < 8 {
 				return false
 			}
 			f.Numbers[field.place%numberPlaces] = binary.LittleEndian.Uint64(msg[i:])
 			i += 8
-			continue
-		case 1 + fixed4:
+		default: // 1+fixed4
 			if len(msg)-i < 4 {
 				return false
 			}
 			f.Numbers[field.place%numberPlaces] = uint64(binary.LittleEndian.Uint32(msg[i:]))
 			i += 4
-			continue
-		}
-		if i == len(msg) {
-			return false
-		}
-		v := uint64(msg[i])
-		if i++; v >= 0x80 {
-			if v, i = Varint(msg, i-1); i < 0 {
-				return false
-			}
-		}
-		if field.kind == 1+varint {
-			f.Numbers[field.place%numberPlaces] = v
-			continue
-		}
-		if v > uint64(len(msg)-i) {
-			return false
-		}
-		b := msg[i : i+int(v) : i+int(v)]
-		i += int(v)
-		if field.place == withinPlace {
-			f.Nested = append(f.Nested, b)
-		} else {
-			f.Texts[field.place%textPlaces] = b
 		}
 	}
 	return true
