@@ -41,6 +41,8 @@ func recordOf(topic string) proto.Message {
 		return &flowv1.Dns{}
 	case stage.Exporters:
 		return &flowv1.ExporterFact{}
+	case stage.Policy:
+		return &flowv1.Policy{}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/flowledger/flowledger/services/internal/dispatch"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/pipeline"
+	"github.com/flowledger/flowledger/services/internal/policy"
 	"github.com/flowledger/flowledger/services/internal/stage"
 )
 
@@ -31,14 +32,16 @@ when they are named together.`
 
 const publishExample = `  flowctl topics --kafka.topic_prefix monday.
   flowctl publish --kafka.topic_prefix monday. monday.pcap.gz
-  flowctl publish --kafka.topic_prefix week. mon.pcap.gz tue.pcap.gz wed.pcap.gz`
+  flowctl publish --kafka.topic_prefix week. mon.pcap.gz tue.pcap.gz wed.pcap.gz
+  flowctl publish --kafka.topic_prefix friday. --policy policy.yaml friday.pcap.gz`
 
 // publisher is one invocation of `flowctl publish`.
 type publisher struct {
 	input
 	settings
-	force bool
-	rate  float64
+	force  bool
+	rate   float64
+	policy policyFile
 
 	normalizer *normalize.Normalizer
 	source     *stage.Source
@@ -68,6 +71,7 @@ func newPublishCommand() *cobra.Command {
 	c.Flags().SortFlags = false
 	c.Flags().BoolVar(&p.force, "force", false, "publish although the prefix holds a timeline already; what is open there meets times of the past")
 	c.Flags().Float64Var(&p.rate, "rate", 0, "datagrams per second at most; 0 is as fast as it goes. The ledger is the same")
+	p.policy.addFlag(c)
 	p.settings.addFlags(c, kafkaFlags...)
 	p.input.addFlags(c)
 	return c
@@ -75,11 +79,15 @@ func newPublishCommand() *cobra.Command {
 
 func (p *publisher) run(ctx context.Context) error {
 	start := time.Now()
+	declared, err := p.policy.load()
+	if err != nil {
+		return err
+	}
 	captures, err := p.open()
 	if err != nil {
 		return err
 	}
-	if err := p.fresh(ctx); err != nil {
+	if err := p.begin(ctx, declared); err != nil {
 		captures.Close()
 		return err
 	}
@@ -107,6 +115,21 @@ func (p *publisher) run(ctx context.Context) error {
 	return readErr
 }
 
+// begin makes sure that the timeline has not begun, and makes a policy hold from its
+// start.
+func (p *publisher) begin(ctx context.Context, f *policy.File) error {
+	if err := p.fresh(ctx); err != nil || f == nil {
+		return err
+	}
+	log, all, err := p.policies(ctx)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	_, err = writePolicy(ctx, log, all, f, 0)
+	return err
+}
+
 // fresh refuses a prefix that holds a timeline already.
 func (p *publisher) fresh(ctx context.Context) error {
 	peek := stage.NewPeek(p.cfg.Kafka)
@@ -122,6 +145,9 @@ func (p *publisher) fresh(ctx context.Context) error {
 	messages, err := held(ctx, peek, stage.FlowsRaw, n)
 	if err != nil {
 		return err
+	}
+	if messages > 0 && p.policy != "" {
+		return fmt.Errorf("topic %s holds %s messages already: no policy can hold from the start of that timeline; choose another --kafka.topic_prefix, or leave out --policy", topic, count(messages))
 	}
 	if messages > 0 && !p.force {
 		return fmt.Errorf("topic %s holds %s messages already, and one prefix is one timeline; choose another --kafka.topic_prefix (create its topics with flowctl topics), or give --force", topic, count(messages))

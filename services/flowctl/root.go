@@ -46,7 +46,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add(groupOffline, newRunCommand(), newReplayCommand(), newSimulateCommand())
-	add(groupCluster, newDevCommand(), newDemoCommand(), newPublishCommand(), newTopicsCommand(), newTailCommand(), newHuntCommand(), newMigrateCommand())
+	add(groupCluster, newDevCommand(), newDemoCommand(), newPublishCommand(), newTopicsCommand(), newTailCommand(), newPolicyCommand(), newHuntCommand(), newMigrateCommand())
 	root.AddCommand(newVersionCommand(), newReferenceCommand())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}

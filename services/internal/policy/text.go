@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/flowledger/flowledger/services/internal/conf"
 )
 
 // Proto is a protocol that has ports.
@@ -16,15 +18,17 @@ var protoNames = []struct {
 	number Proto
 }{{"tcp", 6}, {"udp", 17}, {"sctp", 132}, {"dccp", 33}, {"udplite", 136}}
 
-// UnmarshalText reads a protocol's name.
-func (p *Proto) UnmarshalText(text []byte) error {
+func parseProto(word string) (Proto, error) {
 	for _, known := range protoNames {
-		if strings.EqualFold(known.name, string(text)) {
-			*p = known.number
-			return nil
+		if strings.EqualFold(known.name, word) {
+			return known.number, nil
 		}
 	}
-	return fmt.Errorf("write tcp, udp, sctp, dccp or udplite, the protocols that have ports")
+	const fix = "write tcp, udp, sctp, dccp or udplite"
+	if word == "" {
+		return 0, conf.Invalid("proto", "is needed", fix)
+	}
+	return 0, conf.Invalid("proto", strconv.Quote(word)+" is no protocol that has ports", fix)
 }
 
 func (p Proto) String() string {
@@ -39,19 +43,18 @@ func (p Proto) String() string {
 // Ports are the ports from the first to the last.
 type Ports struct{ First, Last uint16 }
 
-// UnmarshalText reads one port, or a range: 8000-8099.
-func (p *Ports) UnmarshalText(text []byte) error {
-	first, last, isRange := strings.Cut(string(text), "-")
+// parsePorts reads one port, or a range: 8000-8099.
+func parsePorts(key, word string) (Ports, error) {
+	first, last, isRange := strings.Cut(word, "-")
 	if !isRange {
 		last = first
 	}
 	a, errA := strconv.ParseUint(strings.TrimSpace(first), 10, 16)
 	b, errB := strconv.ParseUint(strings.TrimSpace(last), 10, 16)
 	if errA != nil || errB != nil || a == 0 || a > b {
-		return fmt.Errorf("write a port from 1 to %d, or two with a dash between them, the lower first", math.MaxUint16)
+		return Ports{}, conf.Invalid(key, strconv.Quote(word)+" is no port and no range of ports", "write a number from 1 to %d, or two with a dash between them, the lower first", math.MaxUint16)
 	}
-	*p = Ports{uint16(a), uint16(b)}
-	return nil
+	return Ports{uint16(a), uint16(b)}, nil
 }
 
 func (p Ports) String() string {
