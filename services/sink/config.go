@@ -32,7 +32,7 @@ func Default() Config {
 		Process:    run.DefaultProcess(":8085"),
 		Kafka:      stage.Default(),
 		ClickHouse: schema.Default(),
-		Cut:        Cut{Every: time.Second, Rows: 200_000, Offsets: time.Minute},
+		Cut:        Cut{Every: time.Second, Rows: 50_000, Offsets: time.Minute},
 	}
 }
 

@@ -87,6 +87,7 @@ func (p *program) serve() int {
 	}
 	defer stopHTTP()
 	log.Info("starting", "version", Version(), "http", env.HTTPAddr)
+	mindMemory(log)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
