@@ -43,7 +43,8 @@ type (
 func (a bytesAt) of(record []byte) []byte { return record[a.from:a.to] }
 
 func (a *numberAt) of(record []byte) uint64 {
-	return binary.BigEndian.Uint64(record[a.wide:]) >> (a.shift & 63) & a.mask
+	at := int(a.wide)
+	return binary.BigEndian.Uint64(record[at:at+8:at+8]) >> (a.shift & 63) & a.mask
 }
 
 // copied are the numbers that are copied into a field, as many bits as it keeps.

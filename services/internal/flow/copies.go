@@ -66,11 +66,12 @@ func stretchOf(number uint16) int {
 func putCopies(b []byte, i int, copies []Copy, record []byte) int {
 	for k := range copies {
 		c := &copies[k]
-		v := binary.BigEndian.Uint64(record[c.at:])>>(c.shift&63)&c.mask | c.constant
+		at := int(c.at)
+		v := binary.BigEndian.Uint64(record[at:at+8:at+8])>>(c.shift&63)&c.mask | c.constant
 		if v == 0 {
 			continue
 		}
-		binary.LittleEndian.PutUint16(b[i:], c.tag)
+		binary.LittleEndian.PutUint16(b[i:i+2:i+2], c.tag)
 		i += int(c.tagBytes)
 		if v < 0x80 {
 			b[i] = byte(v)

@@ -50,7 +50,7 @@ type piece struct {
 const pieceBytes = 32
 
 func (p *piece) put(b []byte, i int) int {
-	*(*[pieceBytes]byte)(b[i:]) = p.bytes
+	*(*[pieceBytes]byte)(b[i : i+pieceBytes : i+pieceBytes]) = p.bytes
 	return i + p.n
 }
 
