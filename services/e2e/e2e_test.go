@@ -38,11 +38,11 @@ func buildAndRun(m *testing.M) int {
 }
 
 // crashTest runs the crash test and expects an equal ledger.
-func crashTest(t *testing.T, broker, capture string, kills, hunt int) {
+func crashTest(t *testing.T, broker, capture, policy string, kills, hunt int) {
 	t.Helper()
 	evidence := filepath.Join(t.TempDir(), "evidence")
 	cmd := exec.Command(filepath.Join(bin, "crashtest"), "--bin", bin, "--broker", broker,
-		"--capture", testkit.Data(t, capture), "--kills", fmt.Sprint(kills), "--hunt", fmt.Sprint(hunt), "--evidence", evidence)
+		"--capture", testkit.Data(t, capture), "--policy", policy, "--kills", fmt.Sprint(kills), "--hunt", fmt.Sprint(hunt), "--evidence", evidence)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -61,14 +61,24 @@ func crashTest(t *testing.T, broker, capture string, kills, hunt int) {
 
 // TestLedgerEqualsOfflineOnTheEmbeddedBroker needs nothing but Go and Node.
 func TestLedgerEqualsOfflineOnTheEmbeddedBroker(t *testing.T) {
-	crashTest(t, "kfake", "traffic/campus_mixed.pcap.gz", 2, 20)
+	crashTest(t, "kfake", "traffic/campus_mixed.pcap.gz", "", 2, 20)
+}
+
+// TestLedgerEqualsOfflineWithAPolicy has one that turns many conversations round.
+func TestLedgerEqualsOfflineWithAPolicy(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	text := "services: [{addr: 10.0.2.0/24, proto: tcp, ports: [49152-65535]}, {proto: udp, ports: [5353]}]"
+	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	crashTest(t, "kfake", "traffic/campus_mixed.pcap.gz", policy, 2, 0)
 }
 
 // TestLedgerEqualsOfflineOnRealKafka kills processes while a whole morning goes
 // through Apache Kafka.
 func TestLedgerEqualsOfflineOnRealKafka(t *testing.T) {
 	broker := realkafka.Test(t)
-	crashTest(t, broker.Addr(), "traffic/internet_morning.pcap.gz", 5, 5)
+	crashTest(t, broker.Addr(), "traffic/internet_morning.pcap.gz", "", 5, 5)
 }
 
 // TestDemo is `make demo` as CI sees it: ingest over UDP, ledger, alerts.

@@ -27,7 +27,8 @@ type Policy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Rises by one with every policy that is applied.
 	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// The stream time from which it holds; 0 is from the start.
+	// The stream time from which it holds, where that lay ahead when it was written; 0 is
+	// from the start.
 	EffectiveFromNs uint64 `protobuf:"varint,2,opt,name=effective_from_ns,json=effectiveFromNs,proto3" json:"effective_from_ns,omitempty"`
 	// Servers that are known.
 	Services      []*KnownService `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`

@@ -131,7 +131,7 @@ func (c *cluster) publish(capture string, datagrams int) (*process, error) {
 		filepath.Join(c.o.bin, "flowctl"), "publish", capture,
 		"--rate", fmt.Sprint(rate), "--kafka.brokers", strings.Join(c.kafka.Brokers, ","),
 		"--set", fmt.Sprintf("kafka.partitions.conversations=%d", c.kafka.Partitions.Conversations),
-		"--set", fmt.Sprintf("kafka.partitions.hosts=%d", c.kafka.Partitions.Hosts),
+		"--set", fmt.Sprintf("kafka.partitions.hosts=%d", c.kafka.Partitions.Hosts), "--policy", c.o.policy,
 	}}
 	return p, p.start()
 }

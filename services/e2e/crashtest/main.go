@@ -26,6 +26,7 @@ import (
 // options are the flags.
 type options struct {
 	bin, capture, evidence string
+	policy                 string
 	kills                  int
 	seed                   uint64
 	partitions             int
@@ -55,6 +56,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin", "folder with the binaries of make build")
 	flag.StringVar(&o.capture, "capture", "", "capture to publish")
+	flag.StringVar(&o.policy, "policy", "", "policy that holds from the start")
 	flag.StringVar(&o.evidence, "evidence", "evidence", "folder for logs and differences")
 	flag.IntVar(&o.kills, "kills", 20, "number of kill -9")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of who is killed when")
@@ -86,7 +88,7 @@ func (o *options) run(ctx context.Context) (v verdict, err error) {
 	if err := o.prepare(); err != nil {
 		return v, err
 	}
-	want, err := offline(o.capture)
+	want, err := offline(o.capture, o.policy)
 	if err != nil {
 		return v, err
 	}
@@ -127,7 +129,10 @@ func (o *options) run(ctx context.Context) (v verdict, err error) {
 // prepare empties the evidence folder and makes paths absolute, since
 // processes run elsewhere.
 func (o *options) prepare() (err error) {
-	for _, p := range []*string{&o.bin, &o.capture, &o.evidence} {
+	for _, p := range []*string{&o.bin, &o.capture, &o.evidence, &o.policy} {
+		if *p == "" {
+			continue
+		}
 		if *p, err = filepath.Abs(*p); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/flowledger/flowledger/services/detect/rule"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/pipeline"
+	"github.com/flowledger/flowledger/services/internal/policy"
 )
 
 // ledger is what one side says: a line for each conversation and finding.
@@ -25,7 +26,7 @@ type ledger struct {
 }
 
 // offline is the ledger without Kafka: the ideal.
-func offline(path string) (*ledger, error) {
+func offline(path, policyPath string) (*ledger, error) {
 	l := &ledger{biflows: make(map[uint64]string), alerts: make(map[string]string)}
 	p, err := pipeline.New(pipeline.Default(), pipeline.Observer{
 		Deduped: func(*flowv1.Flow) { l.flows++ },
@@ -34,6 +35,15 @@ func offline(path string) (*ledger, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if policyPath != "" {
+		f, err := policy.Load(policyPath)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.Policy(f.Message(1, 0)); err != nil {
+			return nil, err
+		}
 	}
 	if err := pipeline.ReadCapture(path, p.Datagram); err != nil {
 		return nil, err
