@@ -191,6 +191,55 @@ func TestSenderLosesNothing(t *testing.T) {
 	}
 }
 
+// TestRuns: datagrams that go out together arrive one by one, as they were.
+func TestRuns(t *testing.T) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	to := c.LocalAddr().(*net.UDPAddr)
+	var conns [2]*net.UDPConn
+	for i := range conns {
+		if conns[i], err = net.DialUDP("udp4", nil, to); err != nil {
+			t.Fatal(err)
+		}
+		defer conns[i].Close()
+	}
+	var r run
+	calls := 0
+	send := func() {
+		if err := r.send(); err != nil {
+			t.Fatal(err)
+		}
+		calls++
+	}
+	var want []string
+	for i, length := range []int{100, 100, 100, 40, 40, 50, 50, 0, 50, 50, 1400, 1400, 40_000, 40_000, 1, 1} {
+		payload := bytes.Repeat([]byte{byte(i)}, length)
+		conn := conns[i/14]
+		if !r.add(conn, payload) {
+			send()
+			r.add(conn, payload)
+		}
+		want = append(want, fmt.Sprint(conn.LocalAddr(), payload))
+	}
+	send()
+	for i := range want {
+		buffer := make([]byte, 64<<10)
+		n, from, err := c.ReadFromUDP(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(from, buffer[:n]); got != want[i] {
+			t.Errorf("datagram %d: got %.60s of %d bytes, want %.60s", i, got, n, want[i])
+		}
+	}
+	if calls != 9 {
+		t.Errorf("%d datagrams took %d calls, want 9", len(want), calls)
+	}
+}
+
 // TestCostOfAProcess measures a process that is known to use some of both.
 func TestCostOfAProcess(t *testing.T) {
 	shell, err := exec.LookPath("sh")

@@ -88,7 +88,7 @@ func (b *bench) measureLoss(ctx context.Context, in *input) error {
 
 // openLoop is a sender that looks at nothing but the clock.
 func openLoop(port uint16, rate float64) sender {
-	return sender{port: port, burst: firstBurst, rate: rate, enough: math.MaxUint64}
+	return sender{port: port, burst: firstBurst, rate: rate}
 }
 
 func (b *bench) lossOfNfcapd(ctx context.Context, nfcapd string, in *input, rate float64, buffer int) (l lossLine, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"time"
@@ -21,9 +22,11 @@ type sender struct {
 	burst int
 	// rate is the most datagrams a second; 0 is as many as the receiver takes.
 	rate float64
-	// enough is how much may be queued when a burst is sent, bytes of buffer.
+	// enough is how much may be queued when a burst is sent, bytes of buffer; 0 is
+	// whatever there is: the sender does not look.
 	enough uint64
 
+	run   run
 	conns map[netip.Addr]*net.UDPConn
 	taken map[netip.Addr]bool
 	sent  uint64
@@ -58,7 +61,7 @@ func (s *sender) send(ctx context.Context, path string) (lost uint64, err error)
 	defer r.Close()
 	s.conns, s.taken = map[netip.Addr]*net.UDPConn{}, map[netip.Addr]bool{}
 	defer s.close()
-	before, err := s.drained(ctx, s.enough)
+	before, err := s.drained(ctx, math.MaxUint64)
 	if err != nil {
 		return 0, err
 	}
@@ -72,13 +75,16 @@ func (s *sender) send(ctx context.Context, path string) (lost uint64, err error)
 			return 0, err
 		}
 		if s.sent%uint64(s.burst) == 0 {
-			if err := s.pause(ctx, start); err != nil {
+			if err := errors.Join(s.run.send(), s.pause(ctx, start)); err != nil {
 				return 0, err
 			}
 		}
 		if err := s.sendOne(&d); err != nil {
 			return 0, err
 		}
+	}
+	if err := s.run.send(); err != nil {
+		return 0, err
 	}
 	s.took = time.Since(start)
 	after, err := s.drained(ctx, 0)
@@ -92,6 +98,9 @@ func (s *sender) pause(ctx context.Context, start time.Time) error {
 		if err := sleep(ctx, due-time.Since(start)); err != nil {
 			return err
 		}
+	}
+	if s.enough == 0 {
+		return nil
 	}
 	_, err := s.drained(ctx, s.enough)
 	return err
@@ -122,10 +131,14 @@ func (s *sender) sendOne(d *capture.Datagram) error {
 	if err != nil {
 		return err
 	}
-	if _, err := conn.Write(d.Payload); err != nil {
-		return fmt.Errorf("cannot send to UDP port %d: %w", s.port, err)
-	}
 	s.sent++
+	if s.run.add(conn, d.Payload) {
+		return nil
+	}
+	if err := s.run.send(); err != nil {
+		return err
+	}
+	s.run.add(conn, d.Payload)
 	return nil
 }
 
