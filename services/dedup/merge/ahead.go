@@ -18,7 +18,7 @@ type ahead struct {
 	// briefs are those of reports that came as structs.
 	briefs [lookahead]flow.Brief
 	// seen keeps the compiler from dropping the loads.
-	seen uint8
+	seen uint32
 }
 
 // structs reads the next reports.
@@ -45,8 +45,11 @@ func (w *Window) apply(reports []arrival) {
 	a := &w.ahead
 	for i := range reports {
 		a.hashes[i] = reports[i].Key.Hash()
-		number, _ := w.index.Hint(a.hashes[i])
-		a.seen |= uint8(number)
+	}
+	seen := uint32(0)
+	for _, h := range a.hashes[:len(reports)] {
+		number, _ := w.index.Hint(h)
+		seen |= number
 	}
 	// The index is at hand now, and tells whose entries will be asked for.
 	for i := range reports {
@@ -57,9 +60,10 @@ func (w *Window) apply(reports []arrival) {
 	}
 	for _, n := range a.likely[:len(reports)] {
 		if n != 0 {
-			a.seen |= w.entries.At(n - 1).proto
+			seen |= w.entries.At(n - 1).last
 		}
 	}
+	a.seen |= seen
 	for i := range reports {
 		w.add(&reports[i], a.hashes[i], a.likely[i])
 		w.out.passed()

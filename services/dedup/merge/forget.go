@@ -57,7 +57,7 @@ func (w *Window) forgetDue(due []uint32, now eventtime.Tick) {
 	}
 	for _, h := range hashes[:n] {
 		number, _ := w.index.Hint(h)
-		w.ahead.seen |= uint8(number)
+		w.ahead.seen |= number
 	}
 	for i, id := range due[:n] {
 		w.remove(id, hashes[i])
