@@ -4,24 +4,20 @@
 // large objects.
 package slab
 
-import "slices"
-
 // pageSize is the number of values allocated at once.
 const pageSize = 1 << 10
 
 // Slab holds values by number.
 type Slab[T any] struct {
 	pages []*[pageSize]T
-	free  []uint32
+	free  stack
 	// next is the first number never used.
 	next uint32
 }
 
 // Take lends a value and its number. It is as its last user gave it back.
 func (s *Slab[T]) Take() (uint32, *T) {
-	if n := len(s.free); n > 0 {
-		id := s.free[n-1]
-		s.free = s.free[:n-1]
+	if id, ok := s.free.pop(); ok {
 		return id, s.At(id)
 	}
 	id := s.next
@@ -40,14 +36,31 @@ func (s *Slab[T]) Take() (uint32, *T) {
 // At is the value of a number that was taken.
 func (s *Slab[T]) At(id uint32) *T { return &s.pages[id/pageSize][id%pageSize] }
 
-// Give takes a number back. The list of those doubles where append would add a
-// quarter: what is copied, and left to the collector, is less than half of it.
-func (s *Slab[T]) Give(id uint32) {
-	if n := len(s.free); n == cap(s.free) {
-		s.free = slices.Grow(s.free, max(n, 64))
-	}
-	s.free = append(s.free, id)
-}
+// Give takes a number back.
+func (s *Slab[T]) Give(id uint32) { s.free.push(id) }
 
 // Len is the number of values ever taken: At is valid below it.
 func (s *Slab[T]) Len() uint32 { return s.next }
+
+// stack holds numbers. Its pages stay where they are, as a slab's do: a list that
+// append lets grow leaves as much to the collector as it holds, and more.
+type stack struct {
+	pages []*[pageSize]uint32
+	len   int
+}
+
+func (s *stack) push(n uint32) {
+	if s.len/pageSize == len(s.pages) {
+		s.pages = append(s.pages, new([pageSize]uint32))
+	}
+	s.pages[s.len/pageSize][s.len%pageSize] = n
+	s.len++
+}
+
+func (s *stack) pop() (n uint32, ok bool) {
+	if s.len == 0 {
+		return 0, false
+	}
+	s.len--
+	return s.pages[s.len/pageSize][s.len%pageSize], true
+}

@@ -18,3 +18,24 @@ func TestValuesStayAndNumbersAreUsedAgain(t *testing.T) {
 		t.Fatalf("took %d of %d, want the number that was given back", id, s.Len())
 	}
 }
+
+func TestAllThatWasGivenBackIsTakenAgain(t *testing.T) {
+	const n = 3*pageSize + 7
+	var s Slab[int]
+	for range n {
+		s.Take()
+	}
+	for range 2 {
+		for id := range uint32(n) {
+			s.Give(id)
+		}
+		taken := make(map[uint32]bool)
+		for range n {
+			id, _ := s.Take()
+			taken[id] = true
+		}
+		if len(taken) != n || s.Len() != n {
+			t.Fatalf("%d numbers were taken of %d, %d are in use", len(taken), n, s.Len())
+		}
+	}
+}
