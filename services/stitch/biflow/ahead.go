@@ -51,10 +51,10 @@ func (a *ahead) touch(t *Table, ids []uint32) {
 	}
 }
 
-// load asks for all lines of conversations.
+// load asks for both lines of conversations.
 func (a *ahead) load(t *Table, ids []uint32) {
 	for _, id := range ids {
 		c := t.convs.At(id)
-		a.seen += c.id + c.half[1].bytes + uint64(c.proto)
+		a.seen += c.id + uint64(c.proto)
 	}
 }

@@ -1,6 +1,8 @@
 package biflow
 
 import (
+	"encoding/binary"
+
 	"github.com/flowledger/flowledger/services/internal/flow"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -17,22 +19,29 @@ const (
 // half is one direction of a conversation, and the endpoint that sent it: the half
 // of index 0 is the low endpoint's.
 type half struct {
-	bytes, packets uint64
-	// start and end are of all its flows, nanoseconds.
-	start, end uint64
+	// start and end are of all its flows.
+	start, end stamp
+	// bytes and packets are the lower halves of what it sent; more has the upper.
+	bytes, packets uint32
+	segments       uint32
 	// addr is the endpoint's address if both are IPv4. Else the low half's is the
 	// number of a pair in Table.pairs.
 	addr [4]byte
-	// point is who reported the earliest flow, for comparing starts.
-	point    uint32
-	segments uint32
-	port     uint16
+	port uint16
 	// flags are or-ed; firstFlags are those of the earliest flow. TCP's only.
 	flags, firstFlags uint8
 }
 
-// conv is one open conversation. There are millions: it is free of pointers, and
-// what few of them need lies elsewhere (more). Ticks are their lower halves.
+// stamp is a time in nanoseconds, in bytes, so that it leaves no gaps where it lies.
+type stamp [8]byte
+
+func (s *stamp) ns() uint64 { return binary.NativeEndian.Uint64(s[:]) }
+
+func (s *stamp) set(ns uint64) { binary.NativeEndian.PutUint64(s[:], ns) }
+
+// conv is one open conversation. There are millions: it is free of pointers and two
+// cache lines long. What few of them need lies elsewhere (more), and what they have
+// in common is there once (origin). Ticks are their lower halves.
 type conv struct {
 	// id is the flow id.
 	id uint64
@@ -44,10 +53,8 @@ type conv struct {
 	// last is the tick of the last flow, issued that of the last version, and
 	// wakeAt the one its timer is set for.
 	last, issued, wakeAt uint32
-	// rate is the largest sampling rate, or the largest number if more has it.
-	rate uint32
-	// reporters is the number of a set in Table.sets.
-	reporters uint32
+	// origin is a number in Table.origins.
+	origin uint32
 	// more is the number of what few have, one higher; 0 is none.
 	more uint32
 	// icmp is type and code of each half's first flow.
@@ -61,8 +68,7 @@ type conv struct {
 	evidence uint8
 	// hint and role are what flows themselves told of their source: the
 	// exporter's word, and TCP flags.
-	hint, role    packed
-	kind, quality uint8
+	hint, role packed
 }
 
 // marks are a conversation's truth values.
@@ -126,14 +132,14 @@ func (c *conv) start() uint64 {
 	a, b := &c.half[0], &c.half[1]
 	switch {
 	case a.segments == 0:
-		return b.start
+		return b.start.ns()
 	case b.segments == 0:
-		return a.start
+		return a.start.ns()
 	}
-	return min(a.start, b.start)
+	return min(a.start.ns(), b.start.ns())
 }
 
-func (c *conv) end() uint64 { return max(c.half[0].end, c.half[1].end) }
+func (c *conv) end() uint64 { return max(c.half[0].end.ns(), c.half[1].end.ns()) }
 
 // bothSpoke tells whether flows of both directions came.
 func (c *conv) bothSpoke() bool { return c.half[0].segments > 0 && c.half[1].segments > 0 }

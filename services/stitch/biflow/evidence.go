@@ -73,12 +73,12 @@ type opinion struct {
 
 // judge weighs all evidence: the first that applies decides, each further one
 // that agrees adds to the confidence, one that contradicts takes off. sameExporter
-// tells whether one exporter reported both halves' first flows, port is what their
-// ports tell.
-func (c *conv) judge(final, sameExporter bool, port opinion) judgement {
+// tells whether one exporter reported both halves' first flows, sampled whether not
+// all packets were counted, port is what their ports tell.
+func (c *conv) judge(final, sameExporter, sampled bool, port opinion) judgement {
 	j := judgement{0, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, unsure, false}
 	decided := false
-	for _, o := range c.opinions(final, sameExporter, port) {
+	for _, o := range c.opinions(final, sameExporter, sampled, port) {
 		switch {
 		case o.percent == 0:
 		case !decided:
@@ -106,15 +106,15 @@ func agree(a, b uint8) uint8 {
 // be on its way: a known server port outranks it. Once the conversation is over
 // it means that this side spoke first, whatever the ports; only what is declared
 // of a host itself says more.
-func (c *conv) opinions(final, sameExporter bool, port opinion) (list [7]opinion) {
+func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [7]opinion) {
 	const (
 		exporter  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_EXPORTER
 		tcpFlags  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_TCP_FLAGS
 		firstSeen = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN
 		elsewhere = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN_ELSEWHERE
 	)
-	order, far := c.orderVerdict(sameExporter)
-	sole := opinion{c.soleVerdict(), firstSeen}
+	order, far := c.orderVerdict(sameExporter, sampled)
+	sole := opinion{c.soleVerdict(sampled), firstSeen}
 	list = [7]opinion{{c.hint.verdict(), exporter}, {c.role.verdict(), tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
 	case final && sole.percent > 0 && port.percent < sureDeclared:
@@ -151,17 +151,17 @@ func (c *conv) natureVerdict() opinion {
 // orderVerdict compares the starts of both halves. It tells only where nothing
 // was sampled and both began with the conversation: TCP halves that carry flags
 // but no SYN are continuations (RFC 5103 §5.1 warns of the active timeout).
-func (c *conv) orderVerdict(sameExporter bool) (same, elsewhere verdict) {
+func (c *conv) orderVerdict(sameExporter, sampled bool) (same, elsewhere verdict) {
 	a, b := &c.half[0], &c.half[1]
-	if a.segments == 0 || b.segments == 0 || c.rate > 1 {
+	if a.segments == 0 || b.segments == 0 || sampled {
 		return
 	}
 	if a.firstFlags != 0 && a.firstFlags&syn == 0 || b.firstFlags != 0 && b.firstFlags&syn == 0 {
 		return
 	}
-	first, lead := uint8(0), b.start-a.start
-	if b.start < a.start {
-		first, lead = 1, a.start-b.start
+	first, lead := uint8(0), b.start.ns()-a.start.ns()
+	if b.start.ns() < a.start.ns() {
+		first, lead = 1, a.start.ns()-b.start.ns()
 	}
 	switch {
 	case sameExporter && lead >= leastLead:
@@ -174,10 +174,10 @@ func (c *conv) orderVerdict(sameExporter bool) (same, elsewhere verdict) {
 
 // soleVerdict takes the only side that spoke for the client, if the exporter
 // would have shown the other. A TCP half that is no beginning tells nothing.
-func (c *conv) soleVerdict() verdict {
+func (c *conv) soleVerdict(sampled bool) verdict {
 	side := uint8(0)
 	switch {
-	case c.rate > 1 || c.half[0].segments > 0 && c.half[1].segments > 0:
+	case sampled || c.half[0].segments > 0 && c.half[1].segments > 0:
 		return verdict{}
 	case c.half[0].segments == 0:
 		side = 1

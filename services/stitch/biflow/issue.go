@@ -8,8 +8,10 @@ import (
 
 // issue emits the next version of a conversation.
 func (t *Table) issue(c *conv, reason flowv1.CloseReason, out outlet) {
-	j := t.judge(c, reason != 0)
-	low, high := t.news(c)
+	o := t.origins.at(c.origin)
+	j := t.judge(c, o, reason != 0)
+	sent := [2]volume{t.volume(c, 0), t.volume(c, 1)}
+	low, high := t.news(c, sent[0], sent[1])
 	c.version++
 	b := &t.message // every field of it is set, if it is not empty already
 	m := t.moreOf(c)
@@ -19,40 +21,33 @@ func (t *Table) issue(c *conv, reason flowv1.CloseReason, out outlet) {
 	b.TimeUpdatedNs = t.now.Ns()
 	b.InitiatorEvidence, b.InitiatorConfidence = j.evidence, float32(j.percent)/100
 	b.DirectionRevised, b.DirectionConflict = c.has(revised), c.has(conflict)
-	b.ConnState, b.CloseReason = c.state(j.side), reason
-	b.SamplingRate = t.sampling(c)
-	b.SamplingKind, b.TimeQuality = flowv1.SamplingKind(c.kind), flowv1.TimeQuality(c.quality)
+	b.ConnState, b.CloseReason = c.state(j.side, &sent), reason
+	b.SamplingRate = o.rate
+	b.SamplingKind, b.TimeQuality = flowv1.SamplingKind(o.kind), flowv1.TimeQuality(o.quality)
 	b.PacketsUnknown = c.has(packetsUnknown)
 	news := [2]volume{low, high}
-	t.fillSides(b, c, j.side)
+	t.fillSides(b, c, j.side, &sent)
 	b.NewClientBytes, b.NewClientPackets = news[j.side].bytes, news[j.side].packets
 	b.NewServerBytes, b.NewServerPackets = news[1-j.side].bytes, news[1-j.side].packets
 	if c.more != 0 || t.decorated {
 		t.fillMore(b, m, j.side)
 		t.decorated = c.more != 0
 	}
-	reporters := t.sets.at(c.reporters)
-	b.Reporters = reporters.reporters
+	b.Reporters = o.reporters
 	c.issued = uint32(t.now)
 	c.marks &^= dirty
 	t.stats.Versions++
-	out.say(b, reporters.wire)
+	out.say(b, o.wire)
 }
 
 // judge says who the client is as far as is known now.
-func (t *Table) judge(c *conv, final bool) judgement {
+func (t *Table) judge(c *conv, o *origin, final bool) judgement {
 	if c.version > 0 && !c.has(dirty) && c.bothSpoke() {
 		// Nothing came since the last judgement, and the end adds nothing.
 		told := c.client.verdict()
 		return judgement{told.side, flowv1.InitiatorEvidence(c.evidence), told.percent, c.has(conflict)}
 	}
-	return c.settle(c.judge(final, t.sameExporter(c), c.portVerdict(t.standings(c))))
-}
-
-// sameExporter tells whether one exporter reported the first flows of both halves.
-func (t *Table) sameExporter(c *conv) bool {
-	a, b := &c.half[0], &c.half[1]
-	return a.point == b.point || c.bothSpoke() && t.sets.points.at(a.point).sampler == t.sets.points.at(b.point).sampler
+	return c.settle(c.judge(final, t.origins.sameExporter(o), o.rate > 1, c.portVerdict(t.standings(c))))
 }
 
 // settle keeps a direction that was told before: for good at 0.9, and below
@@ -72,7 +67,7 @@ func (c *conv) settle(j judgement) judgement {
 }
 
 // fillSides puts each half on the client's or the server's side.
-func (t *Table) fillSides(b *flowv1.Biflow, c *conv, client uint8) {
+func (t *Table) fillSides(b *flowv1.Biflow, c *conv, client uint8, sent *[2]volume) {
 	cl, sv := &c.half[client], &c.half[1-client]
 	b.ClientAddr, b.ServerAddr = t.wires(c)
 	if client == 1 {
@@ -82,8 +77,8 @@ func (t *Table) fillSides(b *flowv1.Biflow, c *conv, client uint8) {
 	if flow.HasPorts(c.proto) {
 		b.ClientPort, b.ServerPort = uint32(cl.port), uint32(sv.port)
 	}
-	b.ClientBytes, b.ClientPackets, b.ClientTcpFlags = cl.bytes, cl.packets, uint32(cl.flags)
-	b.ServerBytes, b.ServerPackets, b.ServerTcpFlags = sv.bytes, sv.packets, uint32(sv.flags)
+	b.ClientBytes, b.ClientPackets, b.ClientTcpFlags = sent[client].bytes, sent[client].packets, uint32(cl.flags)
+	b.ServerBytes, b.ServerPackets, b.ServerTcpFlags = sent[1-client].bytes, sent[1-client].packets, uint32(sv.flags)
 	b.Segments = cl.segments + sv.segments
 	b.IcmpType, b.IcmpCode = 0, 0
 	if flow.IsICMP(c.proto) {

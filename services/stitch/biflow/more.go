@@ -1,7 +1,6 @@
 package biflow
 
 import (
-	"math"
 	"strings"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
@@ -19,8 +18,8 @@ type more struct {
 	// told is what the last version said of each half, where anything came since.
 	told    [2]volume
 	hasTold bool
-	// rate is the largest sampling rate if it is beyond the conversation's own field.
-	rate uint64
+	// upper are the upper halves of what each half sent, if it was that much.
+	upper [2]struct{ bytes, packets uint32 }
 	// post is each endpoint's tuple after translation.
 	post [2]flow.Endpoint
 	// older is the conversation of the same key before this one, which lingers:
@@ -107,14 +106,37 @@ func (t *Table) remember(c *conv) {
 	m := t.makeMore(c)
 	m.hasTold = true
 	for i := range c.half {
-		m.told[i] = volume{c.half[i].bytes, c.half[i].packets}
+		m.told[i] = t.volume(c, i)
 	}
 }
 
-// news is what came since the last version, and counts as told from now on.
-func (t *Table) news(c *conv) (low, high volume) {
-	low = volume{c.half[0].bytes, c.half[0].packets}
-	high = volume{c.half[1].bytes, c.half[1].packets}
+// volume is what a half has sent.
+func (t *Table) volume(c *conv, side int) volume {
+	h := &c.half[side]
+	v := volume{uint64(h.bytes), uint64(h.packets)}
+	if c.more != 0 {
+		u := &t.moreOf(c).upper[side]
+		v.bytes |= uint64(u.bytes) << 32
+		v.packets |= uint64(u.packets) << 32
+	}
+	return v
+}
+
+// count adds to what a half has sent.
+func (t *Table) count(c *conv, side int, bytes, packets uint64) {
+	v := t.volume(c, side)
+	v.bytes += bytes
+	v.packets += packets
+	c.half[side].bytes, c.half[side].packets = uint32(v.bytes), uint32(v.packets)
+	if c.more != 0 || (v.bytes|v.packets)>>32 != 0 {
+		u := &t.makeMore(c).upper[side]
+		u.bytes, u.packets = uint32(v.bytes>>32), uint32(v.packets>>32)
+	}
+}
+
+// news is what of both halves' volume came since the last version. It counts as told
+// from now on.
+func (t *Table) news(c *conv, low, high volume) (volume, volume) {
 	switch {
 	case c.version == 0:
 	case !t.moreOf(c).hasTold:
@@ -142,24 +164,6 @@ func (t *Table) startsEarlier(c *conv, start uint64) {
 	if c.version > 0 && start < c.start() && t.moreOf(c).opened == 0 {
 		t.makeMore(c).opened = c.start()
 	}
-}
-
-// sampling is the largest sampling rate of its flows.
-func (t *Table) sampling(c *conv) uint64 {
-	if c.rate == math.MaxUint32 {
-		return t.moreOf(c).rate
-	}
-	return uint64(c.rate)
-}
-
-func (t *Table) raiseSampling(c *conv, rate uint64) {
-	if rate < math.MaxUint32 {
-		c.rate = max(c.rate, uint32(rate))
-		return
-	}
-	c.rate = math.MaxUint32
-	m := t.makeMore(c)
-	m.rate = max(m.rate, rate)
 }
 
 // decorate takes in what few flows tell of side's source.

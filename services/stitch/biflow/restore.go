@@ -19,9 +19,9 @@ const leastConv = 38
 type restorer struct {
 	*snap.Reader
 	t *Table
-	// points and sets are the numbers that the snapshot's have now; none is no such.
-	points, sets []uint32
-	damaged      bool
+	// points and origins are the numbers that the snapshot's have now; none is no such.
+	points, origins []uint32
+	damaged         bool
 }
 
 // Restore fills an empty table from a snapshot.
@@ -32,7 +32,7 @@ func (t *Table) Restore(b []byte) error {
 	}
 	t.now = eventtime.Tick(r.Int())
 	r.readPoints()
-	r.readSets()
+	r.readOrigins()
 	r.readEvictions()
 	n := r.Len()
 	if r.check(n <= len(b)/leastConv) {
@@ -75,7 +75,7 @@ func (r *restorer) readPoints() {
 			var p point
 			r.Fixed(p.sampler[:])
 			p.domain, p.egress = r.uint32(), r.Bool()
-			number = r.t.sets.points.take(&p)
+			number = r.t.origins.points.take(&p)
 		}
 		r.points = append(r.points, number)
 	}
@@ -93,35 +93,55 @@ func (r *restorer) number(now []uint32) uint32 {
 	return now[n]
 }
 
-func (r *restorer) readSets() {
-	var members []uint32
+// readOrigins takes the origins and holds them until conversations do.
+func (r *restorer) readOrigins() {
+	var o origin
 	for n := r.Len(); n > 0 && r.ok(); n-- {
-		members = members[:0]
+		o.members = o.members[:0]
 		for m := r.upTo(maxReporters); m > 0 && r.ok(); m-- {
-			members = append(members, r.point())
+			o.members = append(o.members, r.point())
 		}
 		number := none
-		if r.ok() && len(members) > 0 {
-			ps := &r.t.sets.points
-			for i := range members[1:] {
-				r.check(ps.at(members[i]).compare(ps.at(members[i+1])) < 0)
-			}
-			number = r.t.sets.take(members)
+		if len(o.members) > 0 && r.readOrigin(&o) {
+			number = r.t.origins.take(&o)
 		}
-		r.sets = append(r.sets, number)
+		r.origins = append(r.origins, number)
 	}
 }
 
-// release leaves points and sets to those who hold them now.
+// readOrigin reads the rest of an origin, and tells whether it is one.
+func (r *restorer) readOrigin(o *origin) bool {
+	for i := range o.first {
+		o.first[i] = none
+		if p := r.upTo(uint64(len(r.points))); p > 0 && r.ok() {
+			o.first[i] = r.points[p-1]
+			r.check(o.first[i] != none)
+		}
+	}
+	o.rate = r.Uint()
+	var b [2]byte
+	r.Fixed(b[:])
+	o.kind, o.quality = b[0], b[1]
+	if !r.ok() {
+		return false
+	}
+	ps := &r.t.origins.points
+	for i := range o.members[1:] {
+		r.check(ps.at(o.members[i]).compare(ps.at(o.members[i+1])) < 0)
+	}
+	return r.ok()
+}
+
+// release leaves points and origins to those who hold them now.
 func (r *restorer) release() {
-	for _, n := range r.sets {
+	for _, n := range r.origins {
 		if n != none {
-			r.t.sets.drop(n)
+			r.t.origins.drop(n)
 		}
 	}
 	for _, n := range r.points {
 		if n != none {
-			r.t.sets.points.drop(n)
+			r.t.origins.points.drop(n)
 		}
 	}
 }
@@ -149,9 +169,9 @@ func (r *restorer) read(c *conv) {
 	r.check(m&^(kept|hasMore) == 0)
 	c.marks = m&kept | live
 	var b [8]byte
-	r.Fixed(b[:])
+	r.Fixed(b[:6])
 	c.proto, c.ended, c.client, c.evidence = b[0], b[1], packed(b[2]), b[3]
-	c.hint, c.role, c.kind, c.quality = packed(b[4]), packed(b[5]), b[6], b[7]
+	c.hint, c.role = packed(b[4]), packed(b[5])
 	for _, p := range [...]packed{c.client, c.hint, c.role} {
 		r.check(p.verdict().percent <= 100)
 	}
@@ -165,15 +185,15 @@ func (r *restorer) read(c *conv) {
 	r.check(ahead > 0)
 	c.wakeAt = now + uint32(ahead)
 	c.longest = r.Uint()
-	c.rate = r.uint32()
-	set := r.number(r.sets)
+	o := r.number(r.origins)
 	if !r.ok() {
 		return
 	}
-	c.reporters = set
-	r.t.sets.hold(set)
+	c.origin = o
+	r.t.origins.hold(o)
 	for i := range c.half {
-		r.readHalf(&c.half[i], &c.icmp[i])
+		r.readHalf(c, i)
+		r.check((c.half[i].segments > 0) == (r.t.origins.at(o).first[i] != none))
 	}
 	r.check(c.half[0].segments > 0 || c.half[1].segments > 0)
 	if m.has(hasMore) {
@@ -202,27 +222,22 @@ func (r *restorer) readKey(c *conv) {
 	r.check(k.Low.Compare(&k.High) <= 0)
 }
 
-func (r *restorer) readHalf(h *half, icmp *uint16) {
+func (r *restorer) readHalf(c *conv, side int) {
+	h := &c.half[side]
 	if h.segments = r.uint32(); h.segments == 0 {
 		return
 	}
 	var b [2]byte
 	r.Fixed(b[:])
-	h.flags, h.firstFlags, *icmp = b[0], b[1], r.uint16()
-	h.bytes, h.packets = r.Uint(), r.Uint()
-	h.start = r.t.now.Ns() - uint64(r.Int())
-	h.end = h.start + uint64(r.Int())
-	p := r.point()
-	if !r.ok() {
-		h.segments = 0
-		return
-	}
-	h.point = p
-	r.t.sets.points.hold(p)
+	h.flags, h.firstFlags, c.icmp[side] = b[0], b[1], r.uint16()
+	r.t.count(c, side, r.Uint(), r.Uint())
+	start := r.t.now.Ns() - uint64(r.Int())
+	h.start.set(start)
+	h.end.set(start + uint64(r.Int()))
 }
 
 func (r *restorer) readMore(m *more) {
-	m.prev, m.opened, m.rate = r.Uint(), r.Uint(), r.Uint()
+	m.prev, m.opened = r.Uint(), r.Uint()
 	for i := range m.post {
 		r.Fixed(m.post[i].Addr[:])
 		m.post[i].Port = r.uint16()

@@ -7,17 +7,17 @@ import (
 )
 
 // snapshotVersion changes with the layout below.
-const snapshotVersion = 3
+const snapshotVersion = 4
 
-// AppendSnapshot appends the whole state: the observation points and their sets,
+// AppendSnapshot appends the whole state: the observation points and the origins,
 // who was evicted, then key by key the conversations, each chain oldest first, so
 // that reading it back builds the same chains.
 func (t *Table) AppendSnapshot(dst []byte) []byte {
 	s := snap.Writer{B: dst}
 	s.Uint(snapshotVersion)
 	s.Int(int64(t.now))
-	t.sets.points.append(&s)
-	t.sets.append(&s)
+	t.origins.points.append(&s)
+	t.origins.append(&s)
 	t.evictions.append(&s)
 	s.Uint(uint64(t.open))
 	var chain []uint32
@@ -52,14 +52,25 @@ func (ps *points) append(s *snap.Writer) {
 	}
 }
 
-func (ss *sets) append(s *snap.Writer) {
-	s.Uint(uint64(ss.all.Len()))
-	for n := range ss.all.Len() {
-		members := ss.all.At(n).members
-		s.Uint(uint64(len(members)))
-		for _, m := range members {
+// append writes every number that was ever given; those that nobody holds come to
+// nothing.
+func (os *origins) append(s *snap.Writer) {
+	s.Uint(uint64(os.all.Len()))
+	for n := range os.all.Len() {
+		o := os.all.At(n)
+		if o.holders == 0 {
+			s.Uint(0)
+			continue
+		}
+		s.Uint(uint64(len(o.members)))
+		for _, m := range o.members {
 			s.Uint(uint64(m))
 		}
+		for _, p := range o.first {
+			s.Uint(uint64(p + 1)) // 0 is none
+		}
+		s.Uint(o.rate)
+		s.Fixed([]byte{o.kind, o.quality})
 	}
 }
 
@@ -77,7 +88,7 @@ func (t *Table) appendConv(s *snap.Writer, c *conv) {
 		m |= hasMore
 	}
 	s.Uint(uint64(m))
-	s.Fixed([]byte{c.proto, c.ended, byte(c.client), c.evidence, byte(c.hint), byte(c.role), c.kind, c.quality})
+	s.Fixed([]byte{c.proto, c.ended, byte(c.client), c.evidence, byte(c.hint), byte(c.role)})
 	t.appendKey(s, c)
 	s.B = binary.LittleEndian.AppendUint64(s.B, c.id) // a hash
 	s.Uint(uint64(c.version))
@@ -85,10 +96,9 @@ func (t *Table) appendConv(s *snap.Writer, c *conv) {
 	s.Uint(uint64(uint32(t.now) - c.issued))
 	s.Uint(uint64(c.wakeAt - uint32(t.now)))
 	s.Uint(c.longest)
-	s.Uint(uint64(c.rate))
-	s.Uint(uint64(c.reporters))
+	s.Uint(uint64(c.origin))
 	for i := range c.half {
-		t.appendHalf(s, &c.half[i], c.icmp[i])
+		t.appendHalf(s, c, i)
 	}
 	if c.more != 0 {
 		t.appendMore(s, t.moreOf(c))
@@ -109,22 +119,23 @@ func (t *Table) appendKey(s *snap.Writer, c *conv) {
 	s.Uint(uint64(c.half[1].port))
 }
 
-func (t *Table) appendHalf(s *snap.Writer, h *half, icmp uint16) {
+func (t *Table) appendHalf(s *snap.Writer, c *conv, side int) {
+	h := &c.half[side]
 	s.Uint(uint64(h.segments))
 	if h.segments == 0 {
 		return
 	}
 	s.Fixed([]byte{h.flags, h.firstFlags})
-	s.Uint(uint64(icmp))
-	s.Uint(h.bytes)
-	s.Uint(h.packets)
-	s.Int(int64(t.now.Ns() - h.start))
-	s.Int(int64(h.end - h.start))
-	s.Uint(uint64(h.point))
+	s.Uint(uint64(c.icmp[side]))
+	sent := t.volume(c, side)
+	s.Uint(sent.bytes)
+	s.Uint(sent.packets)
+	s.Int(int64(t.now.Ns() - h.start.ns()))
+	s.Int(int64(h.end.ns() - h.start.ns()))
 }
 
 func (t *Table) appendMore(s *snap.Writer, m *more) {
-	for _, v := range []uint64{m.prev, m.opened, m.rate} {
+	for _, v := range []uint64{m.prev, m.opened} {
 		s.Uint(v)
 	}
 	for i := range m.post {

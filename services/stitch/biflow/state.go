@@ -6,14 +6,15 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
-// state says how the conversation fares, as far as is known now.
-func (c *conv) state(client uint8) flowv1.ConnState {
+// state says how the conversation fares, as far as is known now and by what each
+// half sent.
+func (c *conv) state(client uint8, sent *[2]volume) flowv1.ConnState {
 	cl, sv := &c.half[client], &c.half[1-client]
 	switch {
 	case c.has(denied):
 		return flowv1.ConnState_CONN_STATE_DENIED
 	case cl.segments > 0 && sv.segments > 0:
-		return c.answered(cl, sv)
+		return c.answered(client, sent)
 	case c.oneWay():
 		return flowv1.ConnState_CONN_STATE_ONE_WAY
 	case sv.segments > 0, !c.has(reverse):
@@ -27,15 +28,16 @@ func (c *conv) state(client uint8) flowv1.ConnState {
 	return flowv1.ConnState_CONN_STATE_UNANSWERED
 }
 
-func (c *conv) answered(cl, sv *half) flowv1.ConnState {
+func (c *conv) answered(client uint8, sent *[2]volume) flowv1.ConnState {
+	cl, sv := &c.half[client], &c.half[1-client]
 	if c.proto != flow.ProtoTCP || sv.flags == 0 {
 		return flowv1.ConnState_CONN_STATE_ESTABLISHED
 	}
 	switch {
 	case sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&(syn|ack) == syn,
-		sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&syn != 0 && sv.packets <= cl.packets && sv.flags&0x3f == rst|ack:
+		sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&syn != 0 && sent[1-client].packets <= sent[client].packets && sv.flags&0x3f == rst|ack:
 		return flowv1.ConnState_CONN_STATE_REJECTED
-	case sv.flags&(syn|ack) == syn|ack && cl.flags&ack == 0 && cl.flags != 0 && !cl.wentOn():
+	case sv.flags&(syn|ack) == syn|ack && cl.flags&ack == 0 && cl.flags != 0 && !cl.wentOn(&sent[client]):
 		return flowv1.ConnState_CONN_STATE_HALF_OPEN
 	}
 	return flowv1.ConnState_CONN_STATE_ESTABLISHED
@@ -46,8 +48,8 @@ const maxSYN = 40 + 60
 
 // wentOn tells that a client whose ACKs were not reported (AWS tells of none) did
 // more than to ask: it said goodbye, or sent more than SYNs.
-func (h *half) wentOn() bool {
-	return h.flags&fin != 0 || h.bytes > maxSYN*h.packets
+func (h *half) wentOn(sent *volume) bool {
+	return h.flags&fin != 0 || sent.bytes > maxSYN*sent.packets
 }
 
 // oneWay tells conversations that have no way back by nature.

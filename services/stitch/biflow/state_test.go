@@ -52,7 +52,7 @@ func drawFlow(t *rapid.T, tick eventtime.Tick, ports int) *flowv1.Flow {
 		f.Reporters = append(f.Reporters, &flowv1.Reporter{SamplerAddress: []byte{192, 0, 2, byte(rapid.IntRange(1, 40).Draw(t, "reporter"))},
 			ForwardingStatus: rapid.SampledFrom([]uint32{0, 64, 130}).Draw(t, "status")})
 	}
-	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		f.PostSrcAddr, f.PostSrcPort = []byte{203, 0, 113, 5}, 61000
 	case 1:
@@ -61,6 +61,8 @@ func drawFlow(t *rapid.T, tick eventtime.Tick, ports int) *flowv1.Flow {
 		f.SamplingRate = rapid.SampledFrom([]uint64{1, 1000, 1<<32 - 1, 1 << 40}).Draw(t, "rate")
 	case 3:
 		f.Late, f.Bytes, f.Packets = true, 0, 0
+	case 5:
+		f.Bytes, f.Packets = 3<<30, rapid.SampledFrom([]uint64{3, 3 << 30}).Draw(t, "many")
 	case 4:
 		f.IcmpType, f.FirewallEvent, f.FlowEndReason = 8, 3, 2
 	}
@@ -163,7 +165,7 @@ func TestNothingIsLeft(t *testing.T) {
 		cfg.MaxConversations = rapid.SampledFrom([]int{2, 1000}).Draw(t, "max")
 		tb := New(cfg)
 		used := func() [6]uint32 {
-			return [6]uint32{tb.convs.Len(), tb.pairs.Len(), tb.mores.Len(), tb.names.Len(), tb.sets.all.Len(), tb.sets.points.all.Len()}
+			return [6]uint32{tb.convs.Len(), tb.pairs.Len(), tb.mores.Len(), tb.names.Len(), tb.origins.all.Len(), tb.origins.points.all.Len()}
 		}
 		var first [6]uint32
 		for round := range 3 {
@@ -173,7 +175,7 @@ func TestNothingIsLeft(t *testing.T) {
 				last = tick
 			}
 			tb.End(last+1, func(*flowv1.Biflow) {})
-			if n := tb.index.Len() + tb.sets.index.Len() + tb.sets.points.index.Len(); n > 0 || tb.Stats().Open != 0 {
+			if n := tb.index.Len() + tb.origins.index.Len() + tb.origins.points.index.Len(); n > 0 || tb.Stats().Open != 0 {
 				t.Fatalf("%d are still held, %d are open", n, tb.Stats().Open)
 			}
 			if round == 0 {

@@ -10,9 +10,9 @@
 // exporter that cuts it after its active timeout sends segments of that length,
 // so the next may be that long in coming (see docs/adr/0004).
 //
-// A conversation takes 160 bytes of a slab and its place in an index without
-// keys; observation points are numbers; names, translations and IPv6 addresses lie
-// beside, for those that have them. Everything is looked up and fired in batches
+// A conversation takes 128 bytes of a slab and its place in an index without
+// keys; who reported it, and how, is a number; names, translations and IPv6
+// addresses lie beside, for those that have them. Everything is looked up and fired in batches
 // whose memory is asked for ahead.
 //
 // The package is pure: see DESIGN.md §3. All state is per conversation, so
@@ -53,7 +53,7 @@ type Table struct {
 	pairs      slab.Slab[pair]
 	mores      slab.Slab[more]
 	names      slab.Slab[names]
-	sets       sets
+	origins    origins
 	timers     eventtime.Queue[uint32]
 	candidates candidates
 	evictions  evictions
@@ -150,56 +150,42 @@ func (t *Table) add(c *conv, side int, s *segment) {
 	t.remember(c)
 	h := &c.half[side]
 	flags := c.tcpFlags(s)
-	p := t.sets.points.take(s.point)
 	first := h.segments == 0
-	if first || s.start < h.start {
+	earliest := first || s.start < h.start.ns()
+	if earliest {
 		t.startsEarlier(c, s.start)
-		if !first {
-			t.sets.points.drop(h.point)
-		}
-		t.sets.points.hold(p)
-		h.start, h.point, h.firstFlags = s.start, p, flags
+		h.start.set(s.start)
+		h.firstFlags = flags
 	}
 	if first {
 		c.icmp[side] = s.icmp
 	}
-	h.end = max(h.end, s.end)
-	h.bytes += s.bytes
-	h.packets += s.packets
+	h.end.set(max(h.end.ns(), s.end))
+	t.count(c, side, s.bytes, s.packets)
 	h.flags |= flags
 	h.segments++
 	c.longest = max(c.longest, segmentLength(s))
 	c.gatherEvidence(side, s)
 	c.marks |= s.marks | dirty
-	c.kind, c.quality = max(c.kind, s.kind), max(c.quality, s.quality)
-	t.raiseSampling(c, s.rate)
-	if s.extra != nil && s.extra.full != nil {
-		t.decorate(c, side, s.extra.full)
-	}
-	t.addReporter(c, p)
-	t.sets.points.drop(p)
+	c.origin = t.origins.after(c.origin, s, earliest)
 	if s.extra != nil {
-		t.addReporters(c, s.extra.reporters)
+		t.addExtra(c, side, s.extra)
 	}
 	c.gatherEnd(side, s, flags)
 }
 
-func (t *Table) addReporter(c *conv, p uint32) {
-	if c.reporters == none {
-		c.reporters = t.sets.start(p)
-	} else {
-		c.reporters = t.sets.add(c.reporters, p)
+// addExtra takes in what few flows have; who else reported is the origin's to know.
+func (t *Table) addExtra(c *conv, side int, x *extra) {
+	if x.full != nil {
+		t.decorate(c, side, x.full)
 	}
+	c.denyBy(x.reporters)
 }
 
-// addReporters takes in what the other observation points said.
-func (t *Table) addReporters(c *conv, reporters []view) {
+// denyBy marks what another observation point dropped.
+func (c *conv) denyBy(reporters []view) {
 	for i := range reporters {
-		v := &reporters[i]
-		p := t.sets.points.take(&v.point)
-		t.addReporter(c, p)
-		t.sets.points.drop(p)
-		c.set(denied, v.denied)
+		c.set(denied, reporters[i].denied)
 	}
 }
 
@@ -211,10 +197,11 @@ func (t *Table) addLate(s *segment) {
 		return
 	}
 	c := t.convs.At(id)
-	reporters, marks := c.reporters, c.marks
-	t.addReporters(c, s.extra.reporters)
+	origin, marks := c.origin, c.marks
+	c.origin = t.origins.with(origin, s.extra.reporters)
+	c.denyBy(s.extra.reporters)
 	more := s.extra.full != nil && t.decorateLate(c, int(s.side), s.extra.full)
-	if more || c.reporters != reporters || c.marks != marks {
+	if more || c.origin != origin || c.marks != marks {
 		c.marks |= dirty
 		t.touch(id, c)
 		t.stats.LateReporters++
@@ -267,7 +254,7 @@ const none = ^uint32(0)
 // openConv opens a conversation in front of the older one of its key, if any.
 func (t *Table) openConv(s *segment, older uint32) uint32 {
 	id, c := t.convs.Take()
-	*c = conv{marks: live, reporters: none, last: uint32(t.now), wakeAt: uint32(t.now)}
+	*c = conv{marks: live, origin: none, last: uint32(t.now), wakeAt: uint32(t.now)}
 	t.setKey(c, &s.place)
 	c.id = t.flowID(c, s)
 	if prev := t.continues(c, s); prev != 0 {
@@ -308,13 +295,13 @@ func (t *Table) startsNew(c *conv, side int, s *segment) bool {
 	own, other := &c.half[side], &c.half[1-side]
 	if s.flags&syn == 0 {
 		// One more refusal answers one more attempt, be it one we know of or not.
-		return refusal(s.flags) && refusal(own.flags) && s.start > own.end &&
+		return refusal(s.flags) && refusal(own.flags) && s.start > own.end.ns() &&
 			own.segments >= other.segments
 	}
 	switch {
 	case own.segments == 0:
 		return c.ended != 0 && s.start > c.end()+leastLeadElsewhere
-	case s.start <= own.end:
+	case s.start <= own.end.ns():
 		return false
 	}
 	// A second SYN from the same side: a retransmission as long as the first
@@ -418,19 +405,16 @@ func (t *Table) close(id uint32, reason flowv1.CloseReason, out outlet) {
 	}
 	t.issue(c, reason, out)
 	t.unlink(id, c)
-	for i := range c.half {
-		if c.half[i].segments > 0 {
-			t.sets.points.drop(c.half[i].point)
-		}
-	}
-	t.sets.drop(c.reporters)
+	t.origins.drop(c.origin)
 	if c.has(wide) {
 		t.pairs.Give(c.half[0].pair())
 	}
 	t.dropMore(c)
 	c.marks = 0
 	t.convs.Give(id)
-	t.open--
+	if t.open--; t.open == 0 {
+		t.origins.settle()
+	}
 	t.stats.Closed++
 }
 

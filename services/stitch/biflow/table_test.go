@@ -262,6 +262,34 @@ func playRestored(t *testing.T, flows []*flowv1.Flow) (out []*flowv1.Biflow) {
 	return out
 }
 
+// TestLargeVolumesAddUp: what no longer fits into 32 bits is told in full, and so is
+// what is new in a version.
+func TestLargeVolumesAddUp(t *testing.T) {
+	const a, b, large = "10.0.0.1:50000", "10.0.0.2:443", 3 << 30
+	flows := []*flowv1.Flow{
+		with(tcp(a, b, 0, 1, large, 0x1b), func(f *flowv1.Flow) { f.Bytes = 1<<40 + 5 }),
+		with(tcp(a, b, 65, 66, large, 0x1b), func(f *flowv1.Flow) { f.Bytes = 7 }),
+		with(tcp(b, a, 65, 66, 1, 0x1b), func(f *flowv1.Flow) { f.Bytes = large }),
+		with(tcp(b, a, 66, 67, 1, 0x1b), func(f *flowv1.Flow) { f.Bytes = large }),
+	}
+	for name, got := range map[string][]*flowv1.Biflow{"as it is": play(flows), "restored": playRestored(t, flows)} {
+		last := got[len(got)-1]
+		sent := [4]uint64{last.ClientBytes, last.ClientPackets, last.ServerBytes, last.ServerPackets}
+		if want := [4]uint64{1<<40 + 12, 2 * large, 2 * large, 2}; sent != want {
+			t.Errorf("%s: sent %d, want %d", name, sent, want)
+		}
+		var news [4]uint64
+		for _, v := range got {
+			for i, n := range [...]uint64{v.NewClientBytes, v.NewClientPackets, v.NewServerBytes, v.NewServerPackets} {
+				news[i] += n
+			}
+		}
+		if news != sent {
+			t.Errorf("%s: %d was new in %d versions, want %d", name, news, len(got), sent)
+		}
+	}
+}
+
 // TestTranslationAndReporters: the tuple after translation is linked to its side,
 // whichever half tells it, and everyone who reported is named once.
 func TestTranslationAndReporters(t *testing.T) {
