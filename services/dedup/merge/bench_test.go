@@ -177,10 +177,10 @@ func TestMemory(t *testing.T) {
 		wire         bool
 		bytesPerFlow float64
 	}{
-		{"tombstone", 500 * time.Millisecond, false, false, 64},
-		{"tombstone of IPv6", 500 * time.Millisecond, true, false, 96},
-		{"flow with a waiting report", 5 * time.Minute, false, false, 272},
-		{"flow with a waiting report as it came", 5 * time.Minute, false, true, 300},
+		{"tombstone", 500 * time.Millisecond, false, false, 48},
+		{"tombstone of IPv6", 500 * time.Millisecond, true, false, 80},
+		{"flow with a waiting report", 5 * time.Minute, false, false, 224},
+		{"flow with a waiting report as it came", 5 * time.Minute, false, true, 272},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := Default()

@@ -25,14 +25,14 @@ type claim struct {
 func (w *Window) decide(e *entry, id uint32) {
 	queue := w.queue(e)
 	claims := w.claims(e, queue)
-	was := w.standings.all[e.standing]
+	was := *w.standing(e)
 	winner, reason := w.choose(was, claims)
 	if winner == noPoint {
 		w.setAside(e, queue)
 	} else {
 		is := was
 		if winner != was.authority {
-			is = standing{authority: winner, reason: reason}
+			is = standing{authority: winner, reason: reason, realm: was.realm}
 			if was.authority != noPoint {
 				w.failOver(e)
 			}
@@ -42,7 +42,7 @@ func (w *Window) decide(e *entry, id uint32) {
 				is.timeouts = max(is.timeouts, h.timeouts)
 			}
 		}
-		e.standing = w.standings.id(is)
+		e.setStanding(w.standings.id(is))
 		w.emitHeld(e, is, queue)
 	}
 	w.empty(e, id)
@@ -317,7 +317,7 @@ func (w *Window) late(e *entry, authority uint32, f *flowv1.Flow) {
 	o.TimeReceivedNs, o.TimeFlowStartNs, o.TimeFlowEndNs = f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs
 	o.TimeQuality, o.RecordId = f.TimeQuality, f.RecordId
 	complete(o, f)
-	o.Authority, o.Late = w.standings.all[e.standing].reason, true
+	o.Authority, o.Late = w.standing(e).reason, true
 	o.Reporters = append(o.Reporters, w.out.reporter(f))
 	w.stats.Late++
 	w.out.emitFlow(o)

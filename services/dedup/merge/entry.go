@@ -7,41 +7,51 @@ import (
 
 // entry is what is remembered of one conversation direction. Most entries are
 // tombstones: nothing waits, and only a late duplicate may still come. So an
-// entry is small and free of pointers, and what few of them need lies elsewhere.
+// entry is small, half a cache line, and free of pointers, and what few of them
+// need, or many share, lies elsewhere.
 type entry struct {
 	// coverEnd is the end of the time counted so far, nanoseconds; 0 before the
 	// first decision.
 	coverEnd uint64
-	// The key: addresses are here if both are IPv4, else src is the number of a
-	// pair in wide.
+	// The key, with the protocol below and the realm in the standing: addresses are
+	// here if both are IPv4, else src is the number of a pair in wide.
 	src, dst         [4]byte
-	realm            uint32
 	srcPort, dstPort uint16
 	// last is the tick of the last report of any point, its lower half.
 	last uint32
-	// standing is the number of who counts and why.
-	standing uint32
 	// link is the number of the report that waits last if the entry waits, else that
 	// of its past, one higher; 0 is none.
-	link  uint32
-	proto uint8
-	flags entryFlags
+	link uint32
+	// state is the protocol (8 bits), the flags (4), and the number of who counts
+	// and why (20).
+	state uint32
 }
 
-type entryFlags uint8
+type entryFlags uint32
 
 const (
 	// live entries are in use.
-	live entryFlags = 1 << iota
+	live entryFlags = 1 << (8 + iota)
 	// wide entries have their addresses in Window.wide.
 	wide
 	// waiting entries have reports that wait.
 	waiting
 	// timed entries have a timer in Window.forget; only waiting ones may have none.
 	timed
+
+	standingShift = 12
 )
 
-func (e *entry) has(f entryFlags) bool { return e.flags&f != 0 }
+func (e *entry) has(f entryFlags) bool { return e.state&uint32(f) != 0 }
+func (e *entry) set(f entryFlags)      { e.state |= uint32(f) }
+func (e *entry) clear(f entryFlags)    { e.state &^= uint32(f) }
+
+func (e *entry) proto() uint8     { return uint8(e.state) }
+func (e *entry) standing() uint32 { return e.state >> standingShift }
+
+func (e *entry) setStanding(n uint32) {
+	e.state = n<<standingShift | e.state&(1<<standingShift-1)
+}
 
 // pair is the addresses of a key that is not IPv4's.
 type pair struct{ src, dst flow.Addr }
@@ -68,7 +78,7 @@ func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32)
 		return e, id
 	}
 	id, e := w.entries.Take()
-	*e = entry{realm: k.Realm, proto: k.Proto, srcPort: k.Src.Port, dstPort: k.Dst.Port, flags: live}
+	*e = entry{srcPort: k.Src.Port, dstPort: k.Dst.Port, state: w.standings.nobody(k.Realm)<<standingShift | uint32(live) | uint32(k.Proto)}
 	if k.Src.Addr.Is4() && k.Dst.Addr.Is4() {
 		copy(e.src[:], k.Src.Addr[12:])
 		copy(e.dst[:], k.Dst.Addr[12:])
@@ -76,7 +86,7 @@ func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32)
 		n, addrs := w.wide.Take()
 		*addrs = pair{k.Src.Addr, k.Dst.Addr}
 		e.setPair(n)
-		e.flags |= wide
+		e.set(wide)
 	}
 	w.index.Insert(hash, id)
 	return e, id
@@ -84,7 +94,7 @@ func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32)
 
 // is tells whether an entry is that of a key.
 func (w *Window) is(e *entry, k *flow.Key) bool {
-	if e.srcPort != k.Src.Port || e.dstPort != k.Dst.Port || e.proto != k.Proto || e.realm != k.Realm {
+	if e.srcPort != k.Src.Port || e.dstPort != k.Dst.Port || e.proto() != k.Proto || w.standing(e).realm != k.Realm {
 		return false
 	}
 	if e.has(wide) {
@@ -96,7 +106,7 @@ func (w *Window) is(e *entry, k *flow.Key) bool {
 
 // key is the flow that an entry is about.
 func (w *Window) key(e *entry) (k flow.Key) {
-	k.Realm, k.Proto, k.Src.Port, k.Dst.Port = e.realm, e.proto, e.srcPort, e.dstPort
+	k.Realm, k.Proto, k.Src.Port, k.Dst.Port = w.standing(e).realm, e.proto(), e.srcPort, e.dstPort
 	if e.has(wide) {
 		p := w.wide.At(e.pair())
 		k.Src.Addr, k.Dst.Addr = p.src, p.dst
@@ -144,6 +154,6 @@ func (w *Window) remove(id uint32, hash uint64) {
 	if e.has(wide) {
 		w.wide.Give(e.pair())
 	}
-	e.flags = 0
+	e.state = 0
 	w.entries.Give(id)
 }

@@ -11,7 +11,7 @@ import (
 // nothing. Its timer may ring early, since a later report does not move it.
 func (w *Window) rest(e *entry, id uint32) {
 	if !e.has(timed) {
-		e.flags |= timed
+		e.set(timed)
 		w.forget.Set(w.forgetAt(e), id)
 	}
 }
@@ -69,7 +69,7 @@ func (w *Window) forgetDue(due []uint32, now eventtime.Tick) {
 func (w *Window) stillTimed(id uint32, now eventtime.Tick) bool {
 	e := w.entries.At(id)
 	if e.has(waiting) {
-		e.flags &^= timed
+		e.clear(timed)
 		return false
 	}
 	if at := w.forgetAt(e); at > now {

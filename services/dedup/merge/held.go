@@ -67,7 +67,7 @@ func (w *Window) unpack(e *entry, h *held) *flowv1.Flow {
 	f := w.out.flow()
 	f.SrcAddr, f.DstAddr = w.wire(e)
 	f.SamplerAddress = w.points.all[h.point].sampler.Wire()
-	f.Realm, f.Proto = e.realm, uint32(e.proto)
+	f.Realm, f.Proto = w.standing(e).realm, uint32(e.proto())
 	f.Bytes, f.Packets, f.SamplingRate, f.InIf = h.bytes, h.packets, h.rate, h.inIf
 	f.TimeReceivedNs, f.TimeFlowStartNs, f.TimeFlowEndNs, f.RecordId = h.received, h.start, h.end, h.recordID
 	w.packed.At(n).unpack(f)

@@ -15,7 +15,6 @@ type layout uint8
 const (
 	isWide layout = 1 << iota
 	isWaiting
-	hasRealm
 	hasPast
 	// likeBefore: standing and protocol are those of the entry before.
 	likeBefore
@@ -45,9 +44,6 @@ func layoutOf(e *entry, is, before neighbour, p past) (l layout) {
 	}
 	if e.has(waiting) {
 		l |= isWaiting
-	}
-	if e.realm != 0 {
-		l |= hasRealm
 	}
 	if p != (past{}) {
 		l |= hasPast

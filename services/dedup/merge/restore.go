@@ -53,8 +53,8 @@ func (r *restorer) points() {
 // allStandings reads the standings; it tells whether they make sense.
 func (r *restorer) allStandings() bool {
 	for range r.Len() {
-		is := standing{authority: uint32(r.Uint()), reason: flowv1.Authority(r.Uint()), timeouts: uint32(r.Uint())}
-		if is.authority != noPoint && int(is.authority) >= len(r.window.points.all) {
+		is := standing{authority: uint32(r.Uint()), reason: flowv1.Authority(r.Uint()), timeouts: uint32(r.Uint()), realm: uint32(r.Uint())}
+		if is.authority != noPoint && int(is.authority) >= len(r.window.points.all) || len(r.window.standings.all) == maxStandings {
 			return false
 		}
 		r.standings = append(r.standings, r.window.standings.id(is))
@@ -71,11 +71,12 @@ func (r *restorer) entry() bool {
 	if how&likeBefore == 0 {
 		is.standing, is.proto = uint32(r.Uint()), uint8(r.Uint())
 	}
-	r.before = is
-	k.Proto = is.proto
-	if how&hasRealm != 0 {
-		k.Realm = uint32(r.Uint())
+	if int(is.standing) >= len(r.standings) {
+		return false
 	}
+	r.before = is
+	who := r.standings[is.standing]
+	k.Proto, k.Realm = is.proto, w.standings.all[who].realm
 	var coverEnd uint64
 	if how&isCovered != 0 {
 		unit := how.unit()
@@ -86,7 +87,7 @@ func (r *restorer) entry() bool {
 		p.floor, p.reach = r.Uint(), r.Uint()
 	}
 	hash := k.Hash()
-	if r.Err() != nil || how&^knownLayouts != 0 || int(is.standing) >= len(r.standings) || how&(isCovered|isWaiting) == 0 {
+	if r.Err() != nil || how&^knownLayouts != 0 || how&(isCovered|isWaiting) == 0 {
 		return false
 	}
 	if e, _ := w.lookup(&k, hash); e != nil {
@@ -94,12 +95,13 @@ func (r *restorer) entry() bool {
 	}
 	e, id := w.entry(&k, hash, 0)
 	w.now = max(w.now, is.last)
-	e.standing, e.coverEnd, e.last = r.standings[is.standing], coverEnd, uint32(is.last)
+	e.setStanding(who)
+	e.coverEnd, e.last = coverEnd, uint32(is.last)
 	w.setPast(e, p)
 	if how&isWaiting != 0 {
 		return r.wait(e, id, is)
 	}
-	e.flags |= timed
+	e.set(timed)
 	w.forget.Set(is.last.After(w.cfg.LateHorizon), id)
 	return true
 }

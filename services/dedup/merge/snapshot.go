@@ -10,7 +10,7 @@ import (
 // snapshotVersion changes with the layout: points and standings by number, then
 // the entries in the order in which they lie in memory, each told by how it differs
 // from the one before it: most take 18 bytes.
-const snapshotVersion = 4
+const snapshotVersion = 5
 
 // What an entry, and a report that waits, take at most in most snapshots: room is
 // made for all of them at once.
@@ -34,6 +34,7 @@ func (w *Window) AppendSnapshot(dst []byte) []byte {
 		s.Uint(uint64(is.authority))
 		s.Uint(uint64(is.reason))
 		s.Uint(uint64(is.timeouts))
+		s.Uint(uint64(is.realm))
 	}
 	s.Uint(uint64(w.index.Len()))
 	var before neighbour
@@ -47,7 +48,7 @@ func (w *Window) AppendSnapshot(dst []byte) []byte {
 
 // appendEntry appends an entry and the reports that wait in it.
 func (w *Window) appendEntry(s *snap.Writer, e *entry, before *neighbour) {
-	is := neighbour{last: w.lastTick(e), standing: e.standing, proto: e.proto}
+	is := neighbour{last: w.lastTick(e), standing: e.standing(), proto: e.proto()}
 	p := w.past(e)
 	how := layoutOf(e, is, *before, p)
 	s.B = append(s.B, byte(how), byte(e.srcPort), byte(e.srcPort>>8), byte(e.dstPort), byte(e.dstPort>>8))
@@ -61,9 +62,6 @@ func (w *Window) appendEntry(s *snap.Writer, e *entry, before *neighbour) {
 	if how&likeBefore == 0 {
 		s.Uint(uint64(is.standing))
 		s.Uint(uint64(is.proto))
-	}
-	if how&hasRealm != 0 {
-		s.Uint(uint64(e.realm))
 	}
 	if how&isCovered != 0 {
 		unit := how.unit()

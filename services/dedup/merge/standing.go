@@ -2,7 +2,7 @@ package merge
 
 import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 
-// standing says who counts for a flow.
+// standing says who counts for a flow, and in which realm.
 type standing struct {
 	// authority is the id of the observation point whose counts count.
 	authority uint32
@@ -11,33 +11,58 @@ type standing struct {
 	// timeouts is the authority's active plus inactive timeout, in milliseconds;
 	// 0 is unknown.
 	timeouts uint32
+	realm    uint32
 }
 
-// nobody is the standing of a flow that has no authority yet; its number is 0.
-var nobody = standing{authority: noPoint}
-
 // standings numbers the standings seen, as points does the points: there are
-// as many as points, reasons and settings of exporters go together.
+// as many as points, reasons, settings of exporters and realms go together.
 type standings struct {
 	byValue map[standing]uint32
 	all     []standing
-	recent  uint32
+	// recent is the number asked for last, newest that of nobody asked for last.
+	recent, newest uint32
 }
 
+// maxStandings is how many an entry can tell apart.
+const maxStandings = 1 << (32 - standingShift)
+
 func newStandings() standings {
-	return standings{byValue: map[standing]uint32{nobody: 0}, all: []standing{nobody}}
+	s := standings{byValue: make(map[standing]uint32)}
+	s.number(standing{authority: noPoint})
+	return s
+}
+
+// nobody is the standing of a flow of a realm that has no authority yet.
+func (s *standings) nobody(realm uint32) uint32 {
+	if s.all[s.newest].realm != realm {
+		s.newest = s.number(standing{authority: noPoint, realm: realm})
+	}
+	return s.newest
 }
 
 func (s *standings) id(v standing) uint32 {
-	if s.all[s.recent] == v {
-		return s.recent
+	if s.all[s.recent] != v {
+		s.recent = s.number(v)
 	}
+	return s.recent
+}
+
+func (s *standings) number(v standing) uint32 {
 	id, ok := s.byValue[v]
-	if !ok {
-		id = uint32(len(s.all))
-		s.byValue[v] = id
-		s.all = append(s.all, v)
+	switch {
+	case ok:
+		return id
+	case len(s.all) == maxStandings && v.timeouts != 0:
+		v.timeouts = 0
+		return s.number(v)
+	case len(s.all) == maxStandings:
+		panic("BUG: a million observation points")
 	}
-	s.recent = id
+	id = uint32(len(s.all))
+	s.byValue[v] = id
+	s.all = append(s.all, v)
 	return id
 }
+
+// standing is that of an entry.
+func (w *Window) standing(e *entry) *standing { return &w.standings.all[e.standing()] }

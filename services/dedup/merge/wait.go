@@ -28,7 +28,7 @@ func (w *Window) hold(e *entry, id, p uint32, r *arrival, due eventtime.Tick) {
 	}
 	h.due, h.past = uint32(due), e.link
 	e.link = n
-	e.flags |= waiting
+	e.set(waiting)
 	w.holds.Set(due, id)
 }
 
@@ -57,7 +57,7 @@ func (w *Window) queue(e *entry) []*held {
 func (w *Window) empty(e *entry, id uint32) {
 	n, last := w.held.At(e.link).next, e.link
 	e.link = w.held.At(n).past
-	e.flags &^= waiting
+	e.clear(waiting)
 	for {
 		next := w.held.At(n).next
 		if w.out.passing {

@@ -159,7 +159,7 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	e, id := w.entry(&r.Key, hash, likely)
 	e.last = uint32(w.now)
 	p := w.pointOf(r)
-	is := w.standings.all[e.standing]
+	is := *w.standing(e)
 	switch {
 	case is.authority == noPoint:
 		w.hold(e, id, p, r, w.now.After(w.cfg.Hold))
