@@ -61,7 +61,9 @@ func (p *policyApplier) run(c *cobra.Command, f *policy.File) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "version %d holds from %s: %s\n", logged.Version, tickText(logged.From), plural(uint64(len(f.Services)), "service"))
+	// By the broker's clock: if ours is wrong, it shows here.
+	ahead := time.Unix(0, int64(logged.From.Ns())).Sub(logged.Written)
+	fmt.Fprintf(c.ErrOrStderr(), "version %d holds from %s, in %s: %s\n", logged.Version, tickText(logged.From), ahead.Round(time.Second), plural(uint64(len(f.Services)), "service"))
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
@@ -105,6 +107,9 @@ func (l *PolicyLog) append(ctx context.Context, version int64, from eventtime.Ti
 		_, err := l.client.produce(ctx, request)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, kafka.MessageSizeTooLarge) {
+			return fmt.Errorf("cannot write to %s: %w; max.message.bytes of the topic must be at least 1 MiB", l.topic, err)
 		}
 		if e := backoff(ctx, attempt); e != nil {
 			return fmt.Errorf("cannot write to %s: %w", l.topic, errors.Join(e, err))
