@@ -194,18 +194,18 @@ func (b *Brief) read(wire []byte) reading {
 				i++
 				break
 			}
-			x, n := readVarint(wire[i:])
-			if n == 0 {
+			x, end := Varint(wire, i)
+			if end < 0 {
 				return unusual
 			}
 			v[placeOf[number]] = x
-			i += n
+			i = end
 		case t&7 == text && is&isBytes != 0:
-			size, n := readVarint(wire[i:])
-			if n == 0 || size > uint64(len(wire)-i-n) {
+			size, begin := Varint(wire, i)
+			if begin < 0 || size > uint64(len(wire)-begin) {
 				return unusual
 			}
-			i += n
+			i = begin
 			switch end := i + int(size); number {
 			case 6:
 				b.Key.Src.Addr = AddrFrom(wire[i:end])
@@ -250,30 +250,4 @@ func (b *Brief) read(wire []byte) reading {
 	b.Bytes, b.Packets, b.SamplingRate = v[atBytes], v[atPackets], v[atRate]
 	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs = v[atReceived], v[atStart], v[atEnd]
 	return how
-}
-
-// readVarint reads a number as the generated code does, and how many bytes it
-// took; 0 is an error.
-func readVarint(b []byte) (v uint64, n int) {
-	if len(b) > 0 && b[0] < 0x80 {
-		return uint64(b[0]), 1
-	}
-	if len(b) >= 9 && b[8] < 0x80 {
-		x := binary.LittleEndian.Uint64(b)
-		if x&0x8080808080808080 == 0x8080808080808080 { // a time: nine bytes, gathered all at once
-			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
-			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
-			x = x&0x0fffffff | x&0x0fffffff00000000>>4
-			return x | uint64(b[8])<<56, 9
-		}
-	}
-	for shift := 0; n < len(b) && shift < 70; shift += 7 {
-		c := b[n]
-		n++
-		v |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			return v, n
-		}
-	}
-	return 0, 0
 }

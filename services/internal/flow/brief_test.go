@@ -2,8 +2,6 @@ package flow
 
 import (
 	"bytes"
-	"encoding/binary"
-	"math/rand/v2"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -230,18 +228,6 @@ func FuzzBrief(f *testing.F) {
 	f.Add(routersFlow(f))
 	f.Add(rapid.Custom(wires).Example(1))
 	f.Fuzz(func(t *testing.T, wire []byte) { checkBrief(t, wire) })
-}
-
-func TestNumbersOfAllLengths(t *testing.T) {
-	for bits := range 65 {
-		v := rand.Uint64() >> (64 - bits) // 64 of none is none
-		b := binary.AppendUvarint(nil, v)
-		for _, more := range [][]byte{nil, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}} {
-			if got, n := readVarint(append(bytes.Clone(b), more...)); got != v || n != len(b) {
-				t.Errorf("%x reads as %x in %d bytes, want %x in %d", b, got, n, v, len(b))
-			}
-		}
-	}
 }
 
 // routersFlow is the wire form of what a router tells.

@@ -129,8 +129,8 @@ func nextField(wire []byte, i int) (end int, wanted bool) {
 	case fixed8:
 		return i + 8, wanted
 	}
-	size, n := readVarint(wire[i:])
-	return i + n + int(size), wanted
+	size, begin := Varint(wire, i)
+	return begin + int(size), wanted
 }
 
 // Spliced is the order of Deduped, as places: the flows stay where they are. It is

@@ -5,8 +5,9 @@ import (
 	"math/bits"
 )
 
-// Varint reads the number at b[i] as the generated code does and tells where it
-// ends; -1 if it does not. Numbers of up to nine bytes, as times have, are gathered
+// Varint reads the number at b[i] and tells where it ends; -1 if it does not, or has more
+// than 64 bits: the generated code drops those, others refuse the message, and what is
+// passed on as it came must be read alike by all. Numbers of up to nine bytes, as times have, are gathered
 // all at once. Most have one byte: who reads many of them looks first.
 func Varint(b []byte, i int) (v uint64, end int) {
 	if i >= len(b) {
@@ -28,6 +29,9 @@ func Varint(b []byte, i int) (v uint64, end int) {
 	for shift := 0; i < len(b) && shift < 70; shift += 7 {
 		v |= uint64(b[i]&0x7f) << shift
 		if i++; b[i-1] < 0x80 {
+			if shift == 63 && b[i-1] > 1 {
+				break
+			}
 			return v, i
 		}
 	}

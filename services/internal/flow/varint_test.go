@@ -25,13 +25,17 @@ func TestVarint(t *testing.T) {
 	})
 }
 
-// TestVarintIsAsGenerated: of a tenth byte one bit is left, and there is no eleventh.
-func TestVarintIsAsGenerated(t *testing.T) {
-	ten := []byte{0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f}
+// TestVarintHas64Bits: of a tenth byte one bit is left, and there is no eleventh.
+func TestVarintHas64Bits(t *testing.T) {
+	ten := []byte{0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01}
 	if v, end := Varint(ten, 0); v != 1<<63|1 || end != 10 {
 		t.Errorf("ten bytes are %x up to %d, want %x up to 10", v, end, uint64(1<<63|1))
 	}
 	if _, end := Varint(append([]byte{0x80}, ten...), 0); end >= 0 {
 		t.Error("eleven bytes are a number")
+	}
+	ten[9] = 3
+	if _, end := Varint(ten, 0); end >= 0 {
+		t.Error("65 bits are a number")
 	}
 }
