@@ -5,13 +5,14 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
@@ -54,8 +55,8 @@ func sameFlows(t fataler, i int, got, want *Result) {
 			t.Fatalf("datagram %d, flow %d: hash %x, want %x", i, k, got.Encoded[k].Hash, h)
 		}
 	}
-	if diff := cmp.Diff(got.Events, want.Events, protocmp.Transform()); diff != "" {
-		t.Fatalf("datagram %d: events (-got, +want)\n%s", i, diff)
+	if !slices.EqualFunc(got.Events, want.Events, func(a, b *flowv1.Event) bool { return proto.Equal(a, b) }) {
+		t.Fatalf("datagram %d: events %v, want %v", i, got.Events, want.Events)
 	}
 	if got.Records != want.Records || got.DataRecords != want.DataRecords || got.LostRecords != want.LostRecords || len(got.Dead) != len(want.Dead) {
 		t.Fatalf("datagram %d: %+v of %d, want %+v of %d", i, got.Records, got.DataRecords, want.Records, want.DataRecords)
@@ -79,11 +80,15 @@ func TestDirectInCaptures(t *testing.T) {
 	}
 }
 
+// The times of records that go the direct way.
+var (
+	inMillis  = []spec{{ieStartMillis, 8}, {ieEndMillis, 8}}
+	inUptimes = []spec{{ieStartUptime, 4}, {ieEndUptime, 4}}
+)
+
 // TestDirectKinds says of which records there is a direct way.
 func TestDirectKinds(t *testing.T) {
-	millis := []spec{{ieStartMillis, 8}, {ieEndMillis, 8}}
-	uptimes := []spec{{ieStartUptime, 4}, {ieEndUptime, 4}}
-	with := func(fields ...spec) []spec { return append(append([]spec{}, tuple...), fields...) }
+	with := func(fields ...spec) []spec { return slices.Concat(tuple, fields) }
 	values := tupleValues(1, 1)
 	f := func(name string, w *writer, direct int, fields ...spec) {
 		t.Helper()
@@ -97,25 +102,25 @@ func TestDirectKinds(t *testing.T) {
 			t.Errorf("%s: %d of 2 records went the direct way, want %d", name, got, direct)
 		}
 	}
-	f("v9, uptimes", v9(), 2, with(uptimes...)...)
-	f("IPFIX, absolute", ipfix(), 2, with(millis...)...)
-	f("IPFIX, uptimes", ipfix(), 0, with(uptimes...)...)
+	f("v9, uptimes", v9(), 2, with(inUptimes...)...)
+	f("IPFIX, absolute", ipfix(), 2, with(inMillis...)...)
+	f("IPFIX, uptimes", ipfix(), 0, with(inUptimes...)...)
 	f("no times", v9(), 0, tuple...)
-	f("two of one", v9(), 0, append(with(uptimes...), spec{ieNextHop4, 4}, spec{ieNextHop6, 16})...)
-	f("NAT", v9(), 0, append(with(uptimes...), spec{ieNATEvent, 1})...)
-	f("both ways", ipfix(), 0, append(with(millis...), spec{reverse(ieOctetDelta), 4})...)
-	f("text", v9(), 0, append(with(uptimes...), spec{ieApplicationName, 8})...)
-	f("a session", v9(), 0, append(append([]spec{}, tuple[:5]...), append(uptimes, spec{ieInitiatorOctets, 4}, spec{ieInitiatorPackets, 4})...)...)
-	f("a list", ipfix(), 0, append(with(millis...), spec{ieBasicList, 8})...)
-	f("DNS", ipfix(), 0, append(with(millis...), spec{ieCiscoSubApplicationValue, 12})...)
-	f("next hops", v9(), 2, append(with(uptimes...), spec{ieNextHop4, 4}, spec{ieBGPNextHop4, 4})...)
+	f("two of one", v9(), 0, append(with(inUptimes...), spec{ieNextHop4, 4}, spec{ieNextHop6, 16})...)
+	f("NAT", v9(), 0, append(with(inUptimes...), spec{ieNATEvent, 1})...)
+	f("both ways", ipfix(), 0, append(with(inMillis...), spec{reverse(ieOctetDelta), 4})...)
+	f("text", v9(), 0, append(with(inUptimes...), spec{ieApplicationName, 8})...)
+	f("a session", v9(), 0, slices.Concat(tuple[:5], inUptimes, []spec{{ieInitiatorOctets, 4}, {ieInitiatorPackets, 4}})...)
+	f("a list", ipfix(), 0, append(with(inMillis...), spec{ieBasicList, 8})...)
+	f("DNS", ipfix(), 0, append(with(inMillis...), spec{ieCiscoSubApplicationValue, 12})...)
+	f("next hops", v9(), 2, append(with(inUptimes...), spec{ieNextHop4, 4}, spec{ieBGPNextHop4, 4})...)
 	values = icmpValues()
-	f("ICMP", v9(), 0, with(uptimes...)...)
+	f("ICMP", v9(), 0, with(inUptimes...)...)
 }
 
 // TestDirectTimesAreCorrected has an exporter whose clock is an hour late.
 func TestDirectTimesAreCorrected(t *testing.T) {
-	fields := append(append([]spec{}, tuple...), spec{ieStartUptime, 4}, spec{ieEndUptime, 4})
+	fields := slices.Concat(tuple, inUptimes)
 	var in []Datagram
 	for i := range uint32(20) {
 		w := v9()

@@ -1,7 +1,6 @@
 package normalize
 
 import (
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,21 +27,30 @@ func FuzzDatagram(f *testing.F) {
 	f.Add(v9().set(777, tupleValues(1, 1)...).template(777, tuple...).datagram().Payload)
 	f.Add(yafDNS(2).datagram().Payload)
 	f.Add(yafDNS(3).datagram().Payload)
+	f.Add(v9().set(301, append(tupleValues(1, 1), values(4, 3_900_000, 4, 4_000_000)...)...).datagram().Payload)
+	f.Add(ipfix().set(301, append(tupleValues(1, 1), values(8, nowNs/nsPerMs-9, 8, nowNs/nsPerMs)...)...).datagram().Payload)
 	for _, payload := range capturedPayloads(f) {
 		f.Add(payload)
 	}
 	warm := []Datagram{
-		v9().template(300, tuple...).datagram(), ipfix().template(300, tuple...).datagram(),
+		v9().template(300, tuple...).template(301, slices.Concat(tuple, inUptimes)...).datagram(),
+		ipfix().template(300, tuple...).template(301, slices.Concat(tuple, inMillis)...).datagram(),
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		n, out := New(Default()), &Result{}
+		encoding, encoded := New(Default()), &Result{Encode: true}
 		var missing, read, buried uint64
 		for _, d := range warm {
 			n.Datagram(d, out)
+			encoding.Datagram(d, encoded)
 		}
 		for i := range uint64(2) {
 			out.Reset()
-			n.Datagram(Datagram{Exporter: netip.MustParseAddr("192.0.2.1"), ReceivedNs: nowNs + i*30*nsPerS, Payload: payload}, out)
+			encoded.Reset()
+			d := Datagram{Exporter: exporterAddr, ReceivedNs: nowNs + i*30*nsPerS, Payload: payload}
+			n.Datagram(d, out)
+			encoding.Datagram(d, encoded)
+			sameFlows(t, int(i), encoded, out)
 			if out.Duplicates != 0 {
 				break
 			}
@@ -93,8 +101,6 @@ func FuzzDatagram(f *testing.F) {
 		if buried += out.ExpiredSets; missing != read+buried || n.waiting.bytes != 0 || n.exporters[exporterAddr].waitingBytes != 0 {
 			t.Fatalf("%d sets missed their templates, %d were read late, %d buried, %d bytes wait", missing, read, buried, n.waiting.bytes)
 		}
-		twice := Datagram{Exporter: exporterAddr, ReceivedNs: nowNs, Payload: payload}
-		bothWays(t, Default(), slices.Concat(warm, []Datagram{twice, twice}))
 		fields := 0
 		for _, d := range n.exporters[exporterAddr].domains {
 			for _, tm := range d.templates {
