@@ -3,15 +3,20 @@ package flow
 import (
 	"encoding/binary"
 	"math/bits"
+	"math/rand/v2"
 )
 
-// Hash is where a key lies in an index of flows. It is the same in every
-// process, but goes into no message and no snapshot: it may change.
+// secret is of this process alone, so that nobody who sends flows can choose keys
+// that all lie in one place of an index. It decides where, and nothing else.
+var secret = [4]uint64{rand.Uint64(), rand.Uint64(), rand.Uint64(), rand.Uint64()}
+
+// Hash is where a key lies in an index of flows. It is another one in every
+// process, and goes into no message and no snapshot; no output may depend on it.
 func (k *Key) Hash() uint64 {
 	ports := uint64(k.Src.Port)<<48 | uint64(k.Dst.Port)<<32 | uint64(k.Realm)
-	h := fold(half(&k.Src.Addr, 0)^0x2d358dccaa6c78a5, half(&k.Src.Addr, 8)^0x8bb84b93962eacc9)
-	h = fold(half(&k.Dst.Addr, 0)^h, half(&k.Dst.Addr, 8)^0x4b33a62ed433d4a3)
-	return fold(ports^h, uint64(k.Proto)^0x4d5a2da51de1aa47)
+	h := fold(half(&k.Src.Addr, 0)^secret[0], half(&k.Src.Addr, 8)^secret[1])
+	h = fold(half(&k.Dst.Addr, 0)^h, half(&k.Dst.Addr, 8)^secret[2])
+	return fold(ports^h, uint64(k.Proto)^secret[3])
 }
 
 func half(a *Addr, at int) uint64 { return binary.LittleEndian.Uint64(a[at:]) }

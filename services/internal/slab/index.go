@@ -14,7 +14,8 @@ package slab
 // it. So a lookup costs one cache miss and ends at the first greater tag, growing is
 // one pass from front to back, and neither that nor deleting needs keys. The
 // hash is mixed here: one whose residue is the same for all keys of a partition
-// will do. The order of buckets must not be visible in outputs.
+// will do. The order of buckets must not be visible in outputs. Where others choose
+// the keys, their hash must have a secret (flow.Key.Hash): equal ones make a long walk.
 //
 // The zero Index is empty and ready.
 type Index struct {
