@@ -232,3 +232,31 @@ func TestSnapshotOutlivesAChangeOfPolicy(t *testing.T) {
 		t.Error("a snapshot of the first format is not taken")
 	}
 }
+
+// A stage that has read all of its input before it knew the policies, and was stopped
+// then, goes on though nothing more comes.
+func TestPoliciesAreAskedForAtStart(t *testing.T) {
+	cfg := newBroker(t)
+	ensure(t, cfg)
+	feed(t, cfg, busyScript(30), nil)
+	spec := Spec{Name: "dedup", Epoch: 1, Policy: true, NewCore: func(int) Core { return &noteCore{} },
+		Inputs: []Input{{Topic: FlowsRaw}}, Outputs: []OutputSpec{{Topic: FlowsDeduped, Ticks: true, Aligned: true}}}
+	c := cfg.client()
+	defer c.close()
+	for p, log := range readLogs(t, cfg, FlowsRaw)[FlowsRaw] {
+		e := newEngine(cfg.planner().plan(&spec, p), spec.NewCore(p))
+		for offset, s := range log {
+			m := message{offset: int64(offset), fields: s.fields, value: s.value}
+			if err := m.parse(false); err != nil {
+				t.Fatal(err)
+			}
+			e.accept(0, &m)
+		}
+		state := &stateLog{client: c, topic: cfg.Topic(StateTopic("dedup")), partition: p, log: testLog(t)}
+		if err := state.write(t.Context(), manifest{Stage: "dedup", Partition: p, Epoch: 1}, pack(e.appendSnapshot(nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	startStage(t, cfg, spec)
+	await(t, "the end of input", func() bool { return ended(t, cfg, FlowsDeduped, 1) })
+}
