@@ -11,6 +11,11 @@ const lookahead = 64
 // overlap, where one after the other each would wait for memory.
 type ahead struct {
 	segments [lookahead]*segment
+	// newest are the conversations that the index has for them, none where it has
+	// none. Another key's may be among them.
+	newest [lookahead]uint32
+	// opened has a bit, by its hash, for each conversation opened since.
+	opened uint64
 	// seen keeps the compiler from dropping the loads.
 	seen uint64
 }
@@ -18,7 +23,7 @@ type ahead struct {
 // applyAhead applies the next flows of an input.
 func (t *Table) applyAhead(in *Input, flows []flow.Place) {
 	a := &t.ahead
-	segments := a.segments[:len(flows)]
+	segments, newest := a.segments[:len(flows)], a.newest[:len(flows)]
 	for i, p := range flows {
 		s := in.segments.at(p.At)
 		segments[i] = s
@@ -26,23 +31,42 @@ func (t *Table) applyAhead(in *Input, flows []flow.Place) {
 		a.seen += uint64(hint) + s.end
 	}
 	// The index is at hand now, and tells whose state will be asked for.
-	var ids [lookahead]uint32
-	found := 0
-	for _, s := range segments {
+	for i, s := range segments {
+		newest[i] = none
 		if probe := t.index.Probe(s.hash); probe.Next() {
-			ids[found] = probe.Number()
-			found++
+			newest[i] = probe.Number()
 		}
 	}
-	a.load(t, ids[:found])
-	for _, s := range segments {
-		t.apply(s)
+	for _, id := range newest {
+		if id != none {
+			a.load(t, id)
+		}
 	}
+	a.opened = 0
+	for i, s := range segments {
+		t.apply(s, newest[i])
+	}
+}
+
+// newestFor is the newest conversation of a flow's key. The index need not be asked
+// again unless one that it told of is another's, or may have been opened since.
+func (t *Table) newestFor(s *segment, hint uint32) (uint32, bool) {
+	switch {
+	case hint == none:
+		if t.ahead.opened>>(s.hash&63)&1 == 0 {
+			return 0, false
+		}
+	case !t.convs.At(hint).has(behind) && t.is(t.convs.At(hint), &s.place):
+		return hint, true
+	}
+	return t.lookup(&s.place)
 }
 
 // touch loads conversations and where the index has them.
 func (a *ahead) touch(t *Table, ids []uint32) {
-	a.load(t, ids)
+	for _, id := range ids {
+		a.load(t, id)
+	}
 	for _, id := range ids {
 		if c := t.convs.At(id); c.has(live) {
 			hint, _ := t.index.Hint(t.hash(c))
@@ -51,10 +75,8 @@ func (a *ahead) touch(t *Table, ids []uint32) {
 	}
 }
 
-// load asks for both lines of conversations.
-func (a *ahead) load(t *Table, ids []uint32) {
-	for _, id := range ids {
-		c := t.convs.At(id)
-		a.seen += c.id + uint64(c.proto)
-	}
+// load asks for both lines of a conversation.
+func (a *ahead) load(t *Table, id uint32) {
+	c := t.convs.At(id)
+	a.seen += c.id + uint64(c.proto)
 }

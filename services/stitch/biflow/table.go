@@ -131,14 +131,14 @@ func (t *Table) end(now eventtime.Tick, out outlet) {
 	}
 }
 
-// apply takes a flow in.
-func (t *Table) apply(s *segment) {
+// apply takes a flow in. hint is what the index had for it (ahead.newest).
+func (t *Table) apply(s *segment, hint uint32) {
 	t.stats.Flows++
 	if s.late {
-		t.addLate(s)
+		t.addLate(s, hint)
 		return
 	}
-	id := t.find(s)
+	id := t.find(s, hint)
 	c := t.convs.At(id)
 	t.add(c, int(s.side), s)
 	c.last = uint32(t.now)
@@ -191,8 +191,8 @@ func (c *conv) denyBy(reporters []view) {
 
 // addLate adds reporters to the open conversation. When that is closed the late
 // report is still in the ledger's flows.
-func (t *Table) addLate(s *segment) {
-	id, ok := t.lookup(&s.place)
+func (t *Table) addLate(s *segment, hint uint32) {
+	id, ok := t.newestFor(s, hint)
 	if !ok || s.extra == nil {
 		return
 	}
@@ -216,8 +216,8 @@ func (t *Table) touch(id uint32, c *conv) {
 }
 
 // find finds the conversation a flow belongs to, or opens it.
-func (t *Table) find(s *segment) uint32 {
-	id, ok := t.lookup(&s.place)
+func (t *Table) find(s *segment, hint uint32) uint32 {
+	id, ok := t.newestFor(s, hint)
 	if !ok {
 		return t.openConv(s, none)
 	}
@@ -266,6 +266,7 @@ func (t *Table) openConv(s *segment, older uint32) uint32 {
 		t.index.Delete(s.hash, older)
 	}
 	t.index.Insert(s.hash, id)
+	t.ahead.opened |= 1 << (s.hash & 63)
 	t.open++
 	t.stats.Opened++
 	return id
@@ -384,7 +385,9 @@ func (t *Table) mayIssue(c *conv) bool {
 // a later one if the last is long enough ago.
 func (t *Table) issueTouched(out outlet) {
 	for ids := range slices.Chunk(t.touched, lookahead) {
-		t.ahead.load(t, ids)
+		for _, id := range ids {
+			t.ahead.load(t, id)
+		}
 		for _, id := range ids {
 			c := t.convs.At(id)
 			c.marks &^= touched
