@@ -2,6 +2,7 @@ package rule
 
 import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/slab"
 )
 
@@ -107,8 +108,8 @@ func (m *memory) dropWindows(c *client, f func(*window) bool) {
 
 // hash is where a scope of a client lies in an index.
 func (s *scope) hash(client uint64) uint64 {
-	h := mix(half(&s.object, 0)^client, half(&s.object, 8)^0x4b33a62ed433d4a3)
-	return mix(h^uint64(s.port)<<16^uint64(s.proto)<<8^uint64(s.kind), 0x4d5a2da51de1aa47)
+	h := flow.Mix(half(&s.object, 0)^client, half(&s.object, 8))
+	return flow.Mix(h, uint64(s.port)<<16^uint64(s.proto)<<8^uint64(s.kind))
 }
 
 // mark is a bit that stands for a window of a client, so that most flows of a

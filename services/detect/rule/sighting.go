@@ -2,7 +2,6 @@ package rule
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"time"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -18,16 +17,10 @@ type subject struct {
 
 // hash is where a subject lies in an index.
 func (s *subject) hash() uint64 {
-	return mix(half(&s.addr, 0)^uint64(s.realm)^0x2d358dccaa6c78a5, half(&s.addr, 8)^0x8bb84b93962eacc9)
+	return flow.Mix(half(&s.addr, 0)^uint64(s.realm), half(&s.addr, 8))
 }
 
 func half(a *flow.Addr, at int) uint64 { return binary.LittleEndian.Uint64(a[at:]) }
-
-// mix is the halves of two words' product.
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
-}
 
 // target is what a client called: a service of a server. Without ports (ICMP)
 // port is 0.

@@ -71,15 +71,13 @@ func (in *Input) locateAny(p *place, r *report) {
 	p.hash = hash4(binary.BigEndian.Uint32(p.low[:]), binary.BigEndian.Uint32(p.high[:]), p.lowPort, p.highPort, p.realm, p.proto)
 }
 
-// hash4 is where a conversation of IPv4 lies in the index. It goes into no message
-// and no snapshot: it may change.
+// hash4 is where a conversation of IPv4 lies in the index.
 func hash4(low, high uint32, lowPort, highPort uint16, realm uint32, proto uint8) uint64 {
-	h := fold(uint64(low)<<32|uint64(high), 0x8bb84b93962eacc9)
-	h ^= uint64(lowPort)<<48 | uint64(highPort)<<32 | uint64(realm)
-	return fold(h^uint64(proto)<<24, 0x4b33a62ed433d4a3)
+	h := flow.Mix(uint64(low)<<32|uint64(high), uint64(lowPort)<<48|uint64(highPort)<<32|uint64(realm))
+	return flow.Mix(h, uint64(proto))
 }
 
-// fold mixes a word: the halves of its product with an odd number.
+// fold mixes a word of ours, as numbers are: the halves of its product with an odd one.
 func fold(a, odd uint64) uint64 {
 	hi, lo := bits.Mul64(a^0x2d358dccaa6c78a5, odd)
 	return hi ^ lo
