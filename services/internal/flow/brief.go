@@ -35,8 +35,9 @@ type Brief struct {
 
 // Of reads a flow that is decoded; it has no Wire.
 func (b *Brief) Of(f *flowv1.Flow) {
-	b.Key = KeyOf(f)
-	b.Sampler, b.Egress, b.Late = AddrFrom(f.SamplerAddress), f.Direction == flowv1.Direction_DIRECTION_EGRESS, f.Late
+	b.Key.of(f)
+	b.Sampler.set(f.SamplerAddress)
+	b.Egress, b.Late = f.Direction == flowv1.Direction_DIRECTION_EGRESS, f.Late
 	b.InIf, b.Domain = f.InIf, f.ObservationDomainId
 	b.ActiveTimeoutMs, b.InactiveTimeoutMs = f.ActiveTimeoutMs, f.InactiveTimeoutMs
 	b.Bytes, b.Packets, b.SamplingRate = f.Bytes, f.Packets, f.SamplingRate
@@ -208,13 +209,13 @@ func (b *Brief) read(wire []byte) reading {
 			i = begin
 			switch end := i + int(size); number {
 			case 6:
-				b.Key.Src.Addr = AddrFrom(wire[i:end])
+				b.Key.Src.Addr.set(wire[i:end])
 				i = end
 			case 7:
-				b.Key.Dst.Addr = AddrFrom(wire[i:end])
+				b.Key.Dst.Addr.set(wire[i:end])
 				i = end
 			case 11:
-				b.Sampler = AddrFrom(wire[i:end])
+				b.Sampler.set(wire[i:end])
 				i = end
 			default:
 				i = end

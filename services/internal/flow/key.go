@@ -30,14 +30,22 @@ type Addr [16]byte
 
 // AddrFrom reads a wire address of 4 or 16 bytes. Anything else is the zero address.
 func AddrFrom(b []byte) (a Addr) {
+	a.set(b)
+	return a
+}
+
+// set is AddrFrom in place, by whole words: what is written in pieces and then copied
+// as a whole makes the copy wait.
+func (a *Addr) set(b []byte) {
+	var high, low uint64
 	switch len(b) {
 	case 4:
-		a[10], a[11] = 0xff, 0xff
-		copy(a[12:], b)
+		low = 0xffff<<16 | uint64(binary.LittleEndian.Uint32(b))<<32
 	case 16:
-		copy(a[:], b)
+		high, low = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 	}
-	return a
+	binary.LittleEndian.PutUint64(a[:], high)
+	binary.LittleEndian.PutUint64(a[8:], low)
 }
 
 // Is4 tells whether a is a v4-mapped address.
@@ -91,11 +99,16 @@ func (k *Key) Compare(o *Key) int {
 // KeyOf reads a flow's key. ICMP has its request's type and code for the port of
 // the side that is asked, so that request and reply meet and different
 // messages stay apart; other protocols without ports have port 0 on both ends.
-func KeyOf(f *flowv1.Flow) Key {
-	k := Key{Realm: f.Realm, Proto: uint8(f.Proto)}
-	k.Src.Addr, k.Dst.Addr = AddrFrom(f.SrcAddr), AddrFrom(f.DstAddr)
-	k.SetPorts(f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode)
+func KeyOf(f *flowv1.Flow) (k Key) {
+	k.of(f)
 	return k
+}
+
+func (k *Key) of(f *flowv1.Flow) {
+	k.Realm, k.Proto = f.Realm, uint8(f.Proto)
+	k.Src.Addr.set(f.SrcAddr)
+	k.Dst.Addr.set(f.DstAddr)
+	k.SetPorts(f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode)
 }
 
 // SetPorts sets the ports of a key that has its protocol; see KeyOf.
