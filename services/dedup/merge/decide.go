@@ -196,7 +196,8 @@ func (w *Window) emitHeld(e *entry, is standing, queue []*held) {
 	segments := w.out.segments[:0]
 	for _, h := range queue {
 		if h.point == is.authority {
-			segments = append(segments, w.segment(e, h))
+			segments = append(segments, segment{})
+			w.segment(&segments[len(segments)-1], e, h)
 		}
 	}
 	w.out.segments = segments
@@ -208,15 +209,16 @@ func (w *Window) emitHeld(e *entry, is standing, queue []*held) {
 	}
 }
 
-// segment lends a held report to be passed on.
-func (w *Window) segment(e *entry, h *held) segment {
-	s := segment{flow.Spliced{TimeFlowStartNs: h.start, TimeReceivedNs: h.received, RecordID: h.recordID}, h.end, h.packets, h.tcpFlags}
+// segment lends a held report to be passed on. It fills s, which is empty, in place:
+// a copy waits until all of its pieces are in the cache.
+func (w *Window) segment(s *segment, e *entry, h *held) {
+	s.TimeFlowStartNs, s.TimeReceivedNs, s.RecordID = h.start, h.received, h.recordID
+	s.end, s.packets, s.tcpFlags = h.end, h.packets, h.tcpFlags
 	if w.out.flows != nil {
 		s.Flow = w.unpack(e, h)
 	} else {
 		s.Wire, s.Tail, s.Late = w.cells.get(h.body), h.tail, h.late
 	}
-	return s
 }
 
 // attach gives the reports that do not count to the segments as reporters.
