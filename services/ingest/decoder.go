@@ -113,8 +113,21 @@ func (d *decoder) learn() {
 
 // step handles everything the queue holds and ends the ticks that have passed.
 func (d *decoder) step() error {
-	d.learn()
-	horizon := d.queue.take(&d.batch)
+	for more := true; more; {
+		var horizon uint64
+		d.learn()
+		horizon, more = d.queue.take(&d.batch)
+		if err := d.decodeBatch(); err != nil {
+			return err
+		}
+		if err := d.advance(eventtime.TickOf(horizon)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoder) decodeBatch() error {
 	for i := range d.batch.items {
 		item := &d.batch.items[i]
 		if err := d.advance(eventtime.TickOf(item.receivedNs)); err != nil {
@@ -127,10 +140,7 @@ func (d *decoder) step() error {
 			}
 		}
 	}
-	if err := d.hand(); err != nil {
-		return err
-	}
-	return d.advance(eventtime.TickOf(horizon))
+	return d.hand()
 }
 
 func (d *decoder) decode(item *datagram) {

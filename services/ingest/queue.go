@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,16 +27,18 @@ type batch struct {
 
 func (b *batch) payload(d *datagram) []byte { return b.bytes[d.start:d.end] }
 
-// reset empties the batch; memory that a burst left behind is given back.
-func (b *batch) reset() {
-	if cap(b.bytes) > keepBytes && len(b.bytes) < cap(b.bytes)/8 {
-		*b = batch{}
-		return
-	}
-	b.bytes, b.items = b.bytes[:0], b.items[:0]
-}
+// size is what the batch takes of the memory.
+func (b *batch) size() int { return len(b.bytes) + itemBytes*len(b.items) }
 
-const keepBytes = 4 << 20
+func (b *batch) reset() { b.bytes, b.items = b.bytes[:0], b.items[:0] }
+
+const (
+	// batchBytes is where a batch ends and the next begins: a burst must not make one grow,
+	// and be copied, while the socket's buffer fills.
+	batchBytes = 256 << 10
+	// spareBatches is how many are kept to be filled again; a burst leaves more behind.
+	spareBatches = 16
+)
 
 // itemBytes is what a datagram counts for beside its payload, so that a flood of
 // empty ones is bounded too.
@@ -67,16 +70,21 @@ type queue struct {
 	// wake holds a token while there is something to take.
 	wake chan struct{}
 
+	batchBytes int
+
 	mu     sync.Mutex
 	lastNs uint64
-	open   batch
-	// size is what open takes of the memory, taken what the decoder took and has
-	// not given back.
-	size, taken int
+	// full wait, the oldest first, open is being filled, spare are done with.
+	full, spare []batch
+	open        batch
+	// taken is what the decoder took of the memory and has not given back.
+	taken int
 }
 
 func newQueue(memory *budget, clock func() uint64) *queue {
-	return &queue{clock: clock, memory: memory, wake: make(chan struct{}, 1)}
+	q := &queue{clock: clock, memory: memory, wake: make(chan struct{}, 1), batchBytes: batchBytes}
+	q.open = q.fresh()
+	return q
 }
 
 // put copies a datagram into the queue; false says that there is no room. The
@@ -93,7 +101,10 @@ func (q *queue) add(from netip.AddrPort, session uint64, payload []byte) bool {
 	if !q.memory.take(size) {
 		return false
 	}
-	q.size += size
+	if len(q.open.items) > 0 && len(q.open.bytes)+len(payload) > q.batchBytes {
+		q.full = append(q.full, q.open)
+		q.open = q.fresh()
+	}
 	start := len(q.open.bytes)
 	q.open.bytes = append(q.open.bytes, payload...)
 	q.open.items = append(q.open.items, datagram{from: from, receivedNs: q.now(), session: session, start: start, end: len(q.open.bytes)})
@@ -103,7 +114,7 @@ func (q *queue) add(from netip.AddrPort, session uint64, payload []byte) bool {
 // announce wakes the decoder if there is something to take. To do so once for a
 // burst rather than for each of its datagrams spares the decoder most of its turns.
 func (q *queue) announce() {
-	if q.length() == 0 {
+	if q.empty() {
 		return
 	}
 	select {
@@ -112,16 +123,40 @@ func (q *queue) announce() {
 	}
 }
 
-// take swaps b, whose datagrams are done with, for what has come since the last
-// call. Whatever is put later is stamped horizon or later.
-func (q *queue) take(b *batch) (horizonNs uint64) {
+// fresh is an empty batch.
+func (q *queue) fresh() (b batch) {
+	n := len(q.spare)
+	if n == 0 {
+		return batch{bytes: make([]byte, 0, q.batchBytes)}
+	}
+	b, q.spare = q.spare[n-1], q.spare[:n-1]
+	return b
+}
+
+// take swaps b, whose datagrams are done with, for the oldest batch, and tells whether
+// there is another. Whatever comes after it is stamped horizon or later.
+func (q *queue) take(b *batch) (horizonNs uint64, more bool) {
 	b.reset()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	*b, q.open = q.open, *b
 	q.memory.giveBack(q.taken)
-	q.taken, q.size = q.size, 0
-	return q.now()
+	if cap(b.bytes) > 0 && len(q.spare) < spareBatches {
+		q.spare = append(q.spare, *b)
+	}
+	if len(q.full) > 0 {
+		*b = q.full[0]
+		q.full = slices.Delete(q.full, 0, 1)
+	} else {
+		*b, q.open = q.open, q.fresh()
+	}
+	q.taken = b.size()
+	switch {
+	case len(q.full) > 0:
+		return q.full[0].items[0].receivedNs, true
+	case len(q.open.items) > 0:
+		return q.open.items[0].receivedNs, true
+	}
+	return q.now(), false
 }
 
 // now is the time of reception of whatever comes now.
@@ -130,11 +165,21 @@ func (q *queue) now() uint64 {
 	return q.lastNs
 }
 
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.full) == 0 && len(q.open.items) == 0
+}
+
 // length is the number of datagrams that wait.
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.open.items)
+	n := len(q.open.items)
+	for i := range q.full {
+		n += len(q.full[i].items)
+	}
+	return n
 }
 
 // queues are those of all decoders. All datagrams of an exporter go to the same

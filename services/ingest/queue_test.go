@@ -65,9 +65,11 @@ func TestQueueOrderAndTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := &hands{}
 		q := newQueue(&budget{limit: math.MaxInt}, h.read)
+		q.batchBytes = rapid.IntRange(1, 10).Draw(t, "batch")
 		var b batch
 		var put, taken int
 		var last, horizon uint64
+		more := true
 		for range rapid.IntRange(1, 50).Draw(t, "steps") {
 			h.ns = rapid.Uint64Range(0, 1000).Draw(t, "clock")
 			if rapid.Bool().Draw(t, "put") {
@@ -76,7 +78,7 @@ func TestQueueOrderAndTime(t *testing.T) {
 				continue
 			}
 			before := horizon
-			horizon = q.take(&b)
+			horizon, more = q.take(&b)
 			for i := range b.items {
 				d := &b.items[i]
 				if string(b.payload(d)) != fmt.Sprint(taken) || d.from.Port() != uint16(taken) {
@@ -88,23 +90,35 @@ func TestQueueOrderAndTime(t *testing.T) {
 				last = d.receivedNs
 				taken++
 			}
+			if more != (taken < put) || taken+q.length() != put {
+				t.Fatalf("%d in, %d out, %d wait, more: %v", put, taken, q.length(), more)
+			}
 		}
-		if q.take(&b); taken+len(b.items) != put {
-			t.Fatalf("%d in, %d out", put, taken+len(b.items))
+		for more := true; more; taken += len(b.items) {
+			_, more = q.take(&b)
+		}
+		if taken != put || q.memory.used.Load() != int64(b.size()) {
+			t.Fatalf("%d in, %d out, %d bytes in use", put, taken, q.memory.used.Load())
 		}
 	})
 }
 
-func TestBurstMemoryIsGivenBack(t *testing.T) {
-	b := batch{bytes: make([]byte, 100, 2*keepBytes)}
-	b.reset()
-	if cap(b.bytes) != 0 {
-		t.Errorf("still holds %d bytes", cap(b.bytes))
+// TestBurst: a burst is kept in batches of one size, and leaves a bounded number of them behind.
+func TestBurst(t *testing.T) {
+	q := newQueue(&budget{limit: 1 << 30}, (&hands{ns: 1}).read)
+	payload := make([]byte, 1400)
+	for range 100 * batchBytes / len(payload) {
+		q.put(sender, payload)
 	}
-	b = batch{bytes: make([]byte, keepBytes, 2*keepBytes)}
-	b.reset()
-	if cap(b.bytes) == 0 || len(b.bytes) != 0 {
-		t.Error("memory in use was given back")
+	var b batch
+	for more := true; more; {
+		_, more = q.take(&b)
+		if len(b.bytes) > batchBytes || cap(b.bytes) != batchBytes {
+			t.Fatalf("a batch has %d bytes and room for %d", len(b.bytes), cap(b.bytes))
+		}
+	}
+	if n := len(q.spare); n == 0 || n > spareBatches {
+		t.Errorf("%d batches are kept", n)
 	}
 }
 
