@@ -18,6 +18,8 @@ const (
 	lineBoth   = "nfcapd + nfdump -B"
 	lineFloor  = "one vtprotobuf decode + encode"
 	lineDecode = "decode and map alone"
+	// asideUncompressed stands behind the name of a stage whose topics are not compressed.
+	asideUncompressed = ", uncompressed"
 	// lineCompressed is ingest with the compression that it has by default.
 	lineCompressed = "ingest, compressed"
 )
@@ -89,7 +91,7 @@ func (t *table) print(w io.Writer, in *input) error {
 		}
 	}
 	for _, r := range []struct{ us, them string }{
-		{lineRun, lineBoth}, {"dedup", lineFloor}, {"stitch", lineFloor},
+		{lineRun, lineBoth}, {"dedup", lineFloor}, {"dedup" + asideUncompressed, lineFloor}, {"stitch", lineFloor}, {"stitch" + asideUncompressed, lineFloor},
 		{systemIngest, lineNfcapd}, {systemIngest, systemGoflow}, {lineCompressed, lineNfcapd}, {lineCompressed, systemGoflow},
 	} {
 		if err := t.compare(w, in, r.us, r.them); err != nil {

@@ -43,6 +43,7 @@ const (
 
 var (
 	stages  = []string{"dedup", "stitch", "detect", "sink"}
+	floored = stages[:2] // those that the floor is the measure of
 	systems = slices.Concat([]string{systemRun, systemNfdump}, stages, []string{systemIngest, systemNfcapd, systemGoflow, systemFloor, systemDecode})
 	// usual are measured where nothing is chosen.
 	usual = slices.Concat([]string{systemRun, systemNfdump}, stages, []string{systemIngest, systemFloor})

@@ -49,7 +49,13 @@ func (b *bench) services(ctx context.Context, in *input, t *table) error {
 	}
 	defer c.dev.kill()
 	if last >= 0 {
-		if err := c.stages(ctx, in, t, stages[:last+1]); err != nil {
+		if err := c.stages(ctx, in, t, stages[:last+1], compressed); err != nil {
+			return err
+		}
+	}
+	// What stands beside the floor is to do no more than that does.
+	if n := min(last+1, len(floored)); n > 0 && b.chosen(systemFloor) {
+		if err := c.stages(ctx, in, t, stages[:n], uncompressed); err != nil {
 			return err
 		}
 	}
@@ -95,18 +101,36 @@ func (b *bench) startCluster(ctx context.Context) (c *cluster, err error) {
 	})
 }
 
+// transport is how records go through the broker: on topics of their own, compressed or not.
+type transport struct {
+	prefix, codec string
+	// aside goes behind the name of the system.
+	aside string
+}
+
+// By default records are compressed; the floor does not compress.
+var (
+	compressed   = transport{codec: stage.Default().Compression}
+	uncompressed = transport{prefix: "uncompressed.", codec: "none", aside: asideUncompressed}
+)
+
 // stages publishes the capture and lets the stages go through it. Each takes
 // exactly as much as the one before it wrote, or the measurement is void.
-func (c *cluster) stages(ctx context.Context, in *input, t *table, names []string) error {
-	if _, err := c.finish(ctx, c.command("publish", "flowctl", "publish", "--quiet", "--kafka.brokers", c.kafka, in.path)); err != nil {
+func (c *cluster) stages(ctx context.Context, in *input, t *table, names []string, by transport) error {
+	where := []string{"--kafka.topic_prefix", by.prefix}
+	if _, err := c.finish(ctx, c.command("topics", "flowctl", slices.Concat([]string{"topics", "--kafka.brokers", c.kafka}, where)...)); err != nil {
+		return err
+	}
+	if _, err := c.finish(ctx, c.command("publish", "flowctl", slices.Concat([]string{"publish", "--quiet", "--kafka.brokers", c.kafka,
+		"--set", "kafka.compression=" + by.codec}, where, []string{in.path})...)); err != nil {
 		return err
 	}
 	takes, deduped := in.Flows, uint64(0)
 	for _, name := range names {
-		var args []string
+		args := append(where, "--kafka.compression", by.codec)
 		finished := func(m metrics) bool { return m.recordsIn == takes }
 		if name == "sink" {
-			args = []string{"--clickhouse.addr", c.clickhouse}
+			args = append(args, "--clickhouse.addr", c.clickhouse)
 			// Of the versions of a conversation that fall into one insert, it writes the last.
 			finished = func(m metrics) bool { return m.rows["flows"] == deduped && m.read["biflows"] == takes }
 		}
@@ -119,7 +143,7 @@ func (c *cluster) stages(ctx context.Context, in *input, t *table, names []strin
 			return err
 		}
 		if c.chosen(name) {
-			t.add(name, s.cost)
+			t.add(name+by.aside, s.cost)
 		}
 		switch name {
 		case "dedup":
