@@ -69,7 +69,6 @@ func TestQueueOrderAndTime(t *testing.T) {
 		var b batch
 		var put, taken int
 		var last, horizon uint64
-		more := true
 		for range rapid.IntRange(1, 50).Draw(t, "steps") {
 			h.ns = rapid.Uint64Range(0, 1000).Draw(t, "clock")
 			if rapid.Bool().Draw(t, "put") {
@@ -78,6 +77,7 @@ func TestQueueOrderAndTime(t *testing.T) {
 				continue
 			}
 			before := horizon
+			var more bool
 			horizon, more = q.take(&b)
 			for i := range b.items {
 				d := &b.items[i]
