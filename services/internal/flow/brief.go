@@ -175,8 +175,8 @@ func (b *Brief) read(wire []byte) reading {
 		}
 		number := t >> 3
 		if number >= uint(len(traits)) || traits[number] == 0 {
-			_, _, n := protowire.ConsumeField(wire[start:])
-			if n < 0 {
+			known, _, n := protowire.ConsumeField(wire[start:])
+			if n < 0 || int(known) < len(traits) && traits[known] != 0 { // one that we know, behind a tag that is too long
 				return unusual
 			}
 			i = start + n
