@@ -1,26 +1,13 @@
 package main
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
 
-// allowList holds the prefixes that may send.
-type allowList []netip.Prefix
+	"github.com/flowledger/flowledger/services/internal/netset"
+)
 
-// has tells whether addr, unmapped and without a zone, may send.
-func (l allowList) has(addr netip.Addr) bool {
-	for _, p := range l {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// open tells whether some address family may send from anywhere.
-func (l allowList) open() bool {
-	for _, p := range l {
-		if p.Bits() == 0 {
-			return true
-		}
-	}
-	return false
+// everybody tells whether a list lets some address family send from anywhere.
+func everybody(allow netset.List) bool {
+	return slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Bits() == 0 })
 }

@@ -59,7 +59,7 @@ func newIngester(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*inge
 			return nil, err
 		}
 	}
-	if allowList(cfg.Allow).open() {
+	if everybody(cfg.Allow) {
 		in.log.Warn("everybody may send flows: name your exporters in allow", "allow", cfg.Allow)
 	}
 	return in, nil

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowledger/flowledger/services/internal/netset"
 )
 
 // refusal is why something was not let in.
@@ -42,7 +44,7 @@ var refusalNames = [refusals]string{
 // A source can be anybody who writes an address into a packet: whatever they
 // write, the gate takes bounded memory and constant time.
 type gate struct {
-	allow   allowList
+	allow   *netset.Set
 	sources *sources // nil where there is nothing to hold them to
 	clock   func() uint64
 	refused [refusals]*topCounter
@@ -52,8 +54,8 @@ type gate struct {
 // come at once: with that half of what a decoder has room for, and the rate at its
 // default, it always has room for more, since it gives up those who were heard for a
 // moment only after little more than a minute.
-func newGate(allow allowList, cfg limitsConfig, newcomers int, m *metrics, r prometheus.Registerer) *gate {
-	g := &gate{allow: allow, clock: monotonic(), refused: m.refused}
+func newGate(allow netset.List, cfg limitsConfig, newcomers int, m *metrics, r prometheus.Registerer) *gate {
+	g := &gate{allow: allow.Set(), clock: monotonic(), refused: m.refused}
 	if cfg.tracks() {
 		g.sources = newSources(cfg, newcomers)
 		g.sources.watch(r)
@@ -73,7 +75,7 @@ func monotonic() func() uint64 {
 func (g *gate) admit(from netip.Addr, bytes int) bool {
 	why := admitted
 	switch {
-	case !g.allow.has(from):
+	case !g.allow.Contains(from):
 		why = notAllowed
 	case g.sources != nil:
 		why = g.sources.admit(from, bytes, g.clock())
@@ -85,7 +87,7 @@ func (g *gate) admit(from netip.Addr, bytes int) bool {
 func (g *gate) knock(from netip.Addr) bool {
 	why := admitted
 	switch {
-	case !g.allow.has(from):
+	case !g.allow.Contains(from):
 		why = notAllowed
 	case g.sources != nil:
 		why = g.sources.meet(from, g.clock())

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/flowledger/flowledger/services/internal/netset"
 )
 
 // Policy says how the authority of a flow is chosen.
@@ -32,7 +34,7 @@ type Config struct {
 	Groups []Group `yaml:"groups"`
 	// SplitDomains are exporters of which each observation domain sees the packets
 	// anew (virtual firewalls in a row): each is an observation point of its own.
-	SplitDomains []netip.Prefix `yaml:"split_domains" doc:"exporters whose observation domains see the same packets, each for itself"`
+	SplitDomains netset.List `yaml:"split_domains" doc:"exporters whose observation domains see the same packets, each for itself"`
 	// Hold is how long the first report waits for those of other observation points.
 	Hold time.Duration `yaml:"hold" doc:"how long the first report of a flow waits for other exporters"`
 	// FailoverAfter is how long a report that only partly goes beyond what the
@@ -58,7 +60,7 @@ type Match struct {
 
 // Group joins exporters.
 type Group struct {
-	Exporters []netip.Prefix `yaml:"exporters"`
+	Exporters netset.List `yaml:"exporters"`
 }
 
 // Default is the configuration that works without a file.

@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/netset"
 )
 
 // topology is what the configuration says of exporters.
 type topology struct {
 	groups []Group
-	split  []netip.Prefix
+	split  netset.List
 	// known are the answers so far.
 	known map[flow.Addr]place
 }
@@ -50,6 +51,6 @@ func (t *topology) look(sampler flow.Addr) place {
 	return at
 }
 
-func containedIn(prefixes []netip.Prefix, addr netip.Addr) bool {
+func containedIn(prefixes netset.List, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/flowledger/flowledger/services/internal/netset"
 )
 
 // Quirks are the ways of exporters that a datagram does not tell of.
@@ -55,7 +57,7 @@ type Config struct {
 
 // Override is what the user knows of the exporters in some prefixes.
 type Override struct {
-	CIDR []netip.Prefix `yaml:"cidr" doc:"the exporters this is about"`
+	CIDR netset.List `yaml:"cidr" doc:"the exporters this is about"`
 	// Realm is the address space of their flows, unless a VRF or VLAN says otherwise.
 	Realm      uint32            `yaml:"realm" doc:"address space of their flows"`
 	VRFRealms  map[uint32]uint32 `yaml:"vrf_realms" doc:"address space by ingress VRF id"`
