@@ -40,3 +40,17 @@ func TestCountersMoveOnce(t *testing.T) {
 		t.Errorf("after a recovery reports_total is %v, want 1", got)
 	}
 }
+
+// TestWhatCannotBeReadIsCounted by why, and takes nothing else along.
+func TestWhatCannotBeReadIsCounted(t *testing.T) {
+	m := newMetrics(prometheus.NewRegistry())
+	core, out := measure(Default(), 0, m), stage.NewOutput(4)
+	good := flow.AppendDelimited(nil, &flowv1.Flow{SrcAddr: []byte{10, 0, 0, 1}, DstAddr: []byte{10, 0, 0, 2}, Proto: flow.ProtoUDP, TimeReceivedNs: eventtime.Tick(100).Ns()})
+	undecodable := append([]byte{2, 0x0b, 0x0b}, good...) // a group that does not end
+	in := []stage.Batch{{Value: undecodable}, {Value: undecodable}, {Value: good[:len(good)-1]}}
+	core.Tick(100, in, out)
+	core.Tick(101, nil, out)
+	if undecodable, truncated := testutil.ToFloat64(m.undecodable), testutil.ToFloat64(m.truncated); undecodable != 2 || truncated != 1 {
+		t.Errorf("%v undecodable, %v truncated, want 2 and 1", undecodable, truncated)
+	}
+}

@@ -10,8 +10,8 @@ import (
 // Reader reads biflows off the wire, of each no more than rules look at: to decode
 // all of it was half of what detect did. The zero Reader is ready.
 type Reader struct {
-	// Bad counts messages that could not be decoded; they are left out.
-	Bad              int
+	// Bad counts what was left out.
+	Bad              flow.Bad
 	fields, reporter flow.Fields
 	// brief is the biflow that was read in a hurry, whole one that was decoded.
 	brief, whole flowv1.Biflow
@@ -23,7 +23,7 @@ func (r *Reader) Each(batch []byte, see func(*flowv1.Biflow)) {
 	for len(batch) > 0 {
 		msg, rest, err := flow.Next(batch)
 		if err != nil {
-			r.Bad++
+			r.Bad.Truncated++
 			return
 		}
 		batch = rest
@@ -33,7 +33,7 @@ func (r *Reader) Each(batch []byte, see func(*flowv1.Biflow)) {
 		}
 		r.whole.Reset()
 		if r.whole.UnmarshalVTUnsafe(msg) != nil {
-			r.Bad++
+			r.Bad.Undecodable++
 			continue
 		}
 		see(&r.whole)

@@ -76,7 +76,7 @@ func TestReaderTakesWhatStitchWrites(t *testing.T) {
 			hurried++
 		}
 	})
-	if want := []uint64{7, 8, 7, 8}; !slices.Equal(ids, want) || r.Bad != 2 || hurried != 2 {
-		t.Errorf("read %v, %d in a hurry, %d bad; want %v, 2 and 2", ids, hurried, r.Bad, want)
+	if want := []uint64{7, 8, 7, 8}; !slices.Equal(ids, want) || r.Bad != (flow.Bad{Truncated: 1, Undecodable: 1}) || hurried != 2 {
+		t.Errorf("read %v, %d in a hurry, %+v bad; want %v, one of each and 2", ids, hurried, r.Bad, want)
 	}
 }

@@ -12,8 +12,8 @@ import (
 type Briefs struct {
 	// Records are the flows read since Reset. Their order may be changed.
 	Records []*Brief
-	// Bad counts flows that are none; they are left out.
-	Bad    int
+	// Bad counts what was left out.
+	Bad    Bad
 	all    []*Brief
 	full   flowv1.Flow
 	again  []byte
@@ -32,7 +32,7 @@ func (d *Briefs) Add(batch []byte) {
 	for len(batch) > 0 {
 		wire, rest, err := Next(batch)
 		if err != nil {
-			d.Bad++
+			d.Bad.Truncated++
 			return
 		}
 		batch = rest
@@ -44,7 +44,7 @@ func (d *Briefs) Add(batch []byte) {
 func (d *Briefs) AddOne(wire []byte) bool {
 	b := d.next()
 	if how := b.read(wire); how != plain && !d.mend(b, wire, how) {
-		d.Bad++
+		d.Bad.Undecodable++
 		return false
 	}
 	d.Records = append(d.Records, b)

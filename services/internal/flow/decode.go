@@ -9,8 +9,8 @@ type Decoder[T any, M interface {
 }] struct {
 	// Records are the messages decoded since Reset. Their order may be changed.
 	Records []M
-	// Bad counts messages that could not be decoded; they are left out.
-	Bad  int
+	// Bad counts what was left out.
+	Bad  Bad
 	all  []M
 	used int
 }
@@ -27,7 +27,7 @@ func (d *Decoder[T, M]) Add(batch []byte) {
 	for len(batch) > 0 {
 		msg, rest, err := Next(batch)
 		if err != nil {
-			d.Bad++
+			d.Bad.Truncated++
 			return
 		}
 		batch = rest
@@ -37,7 +37,7 @@ func (d *Decoder[T, M]) Add(batch []byte) {
 		m := d.all[d.used]
 		m.Reset()
 		if err := m.UnmarshalVTUnsafe(msg); err != nil {
-			d.Bad++
+			d.Bad.Undecodable++
 			continue
 		}
 		d.used++

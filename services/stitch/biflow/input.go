@@ -12,8 +12,8 @@ import (
 // a message, read off the wire or off messages that are gone afterwards. The zero
 // Input is ready, and keeps its buffers from one tick to the next.
 type Input struct {
-	// Bad counts messages that could not be decoded; they are left out.
-	Bad      int
+	// Bad counts what was left out.
+	Bad      flow.Bad
 	segments pages[segment]
 	// What segments point to.
 	points pages[point]
@@ -40,12 +40,12 @@ func (in *Input) Add(batch []byte) {
 	for len(batch) > 0 {
 		msg, rest, err := flow.Next(batch)
 		if err != nil {
-			in.Bad++
+			in.Bad.Truncated++
 			return
 		}
 		batch = rest
 		if !in.read(msg) && !in.decode(msg) {
-			in.Bad++
+			in.Bad.Undecodable++
 		}
 	}
 }

@@ -58,8 +58,8 @@ func TestTheWireIsAsMessages(t *testing.T) {
 		if want := said(func(emit func(*flowv1.Biflow)) { messages.End(last, emit) }); !bytes.Equal(want, wires(&out)) {
 			t.Fatal("the ends differ")
 		}
-		if in.Bad != 0 || messages.Stats() != wire.Stats() {
-			t.Fatalf("%d are bad; counted %+v and %+v", in.Bad, messages.Stats(), wire.Stats())
+		if in.Bad != (flow.Bad{}) || messages.Stats() != wire.Stats() {
+			t.Fatalf("%+v are bad; counted %+v and %+v", in.Bad, messages.Stats(), wire.Stats())
 		}
 	})
 }
@@ -70,8 +70,8 @@ func TestBadFlowsAreLeftOut(t *testing.T) {
 	var in Input
 	in.Add(append(append(bytes.Clone(good), 2, 0x0b, 0x0b), good...)) // a group that does not end
 	in.Add(good[:len(good)-1])
-	if in.segments.n != 2 || in.Bad != 2 {
-		t.Errorf("%d flows, %d bad, want 2 and 2", in.segments.n, in.Bad)
+	if in.segments.n != 2 || in.Bad != (flow.Bad{Truncated: 1, Undecodable: 1}) {
+		t.Errorf("%d flows, %+v bad, want 2 and one of each", in.segments.n, in.Bad)
 	}
 }
 

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/stage"
+)
+
+// TestWhatCannotBeReadIsCounted by why, and takes nothing else along.
+func TestWhatCannotBeReadIsCounted(t *testing.T) {
+	m := newMetrics(prometheus.NewRegistry())
+	core, out := measure(Default(), 0, m), stage.NewOutput(4)
+	good := flow.AppendDelimited(nil, scan(1)[0])
+	undecodable := append([]byte{2, 0x0b, 0x0b}, good...) // a group that does not end
+	in := []stage.Batch{{Value: undecodable}, {Value: undecodable}, {Value: good[:len(good)-1]}}
+	core.Tick(100, in, out)
+	core.Tick(101, nil, out)
+	if undecodable, truncated := testutil.ToFloat64(m.undecodable), testutil.ToFloat64(m.truncated); undecodable != 2 || truncated != 1 {
+		t.Errorf("%v undecodable, %v truncated, want 2 and 1", undecodable, truncated)
+	}
+}
