@@ -78,7 +78,7 @@ func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
 		return
 	}
 	for _, d := range e.domains {
-		for _, tm := range d.templates {
+		for tm := range d.allTemplates() {
 			tm.rename(el, t)
 		}
 	}

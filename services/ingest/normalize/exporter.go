@@ -67,6 +67,8 @@ type domain struct {
 	lastNs    uint64
 
 	templates map[uint16]*template
+	// variants are those that only hold for data from their own port.
+	variants map[variant]*template
 	// last is the template looked up last; most data sets use the same one.
 	last *template
 	// waiting has the data sets without template, by its id.
@@ -229,7 +231,7 @@ func (n *Normalizer) dropDomains(e *exporter, nowNs uint64) {
 // forgetDomain gives up all that is kept of a domain. What waits for one of its
 // templates is buried in time.
 func (n *Normalizer) forgetDomain(d *domain) {
-	for _, t := range d.templates {
+	for t := range d.allTemplates() {
 		n.forgetTemplate(d.exp, d, t)
 	}
 	for _, c := range d.notices {

@@ -20,6 +20,9 @@ const (
 	// refreshAttribute is how a fact about a template says at which interval the
 	// exporter sends it, in seconds: whoever learns it needs not find out again.
 	refreshAttribute = "templateRefreshInterval"
+	// portAttribute is how it says from which port the template came, where other ports
+	// have other layouts for its id.
+	portAttribute = "templateSourcePort"
 )
 
 // notice is a fact that is told again every few minutes, by whoever told it last.
@@ -64,7 +67,10 @@ func templateFact(d *domain, t *template, recordID uint64) *flowv1.ExporterFact 
 		TemplateId: uint32(t.id), Template: t.raw, RecordId: recordID,
 	}
 	if s := t.lifetime.refreshNs / nsPerS; s > 0 {
-		f.Attributes = map[string]string{refreshAttribute: strconv.FormatUint(s, 10)}
+		setAttribute(&f.Attributes, refreshAttribute, strconv.FormatUint(s, 10))
+	}
+	if t.apart {
+		setAttribute(&f.Attributes, portAttribute, itoa(int(t.port)))
 	}
 	return f
 }

@@ -103,7 +103,7 @@ func FuzzDatagram(f *testing.F) {
 		}
 		fields := 0
 		for _, d := range n.exporters[exporterAddr].domains {
-			for _, tm := range d.templates {
+			for tm := range d.allTemplates() {
 				fields += len(tm.fields)
 			}
 		}

@@ -21,8 +21,8 @@ var interfaceAttributes = []string{"scopeInterface", "ingressInterface", "egress
 
 // learntTemplate is a template of which others told, and for which data waits.
 type learntTemplate struct {
-	dom *domain
-	id  uint16
+	dom      *domain
+	id, port uint16
 }
 
 // Learn takes in a fact about an exporter that this or another normalizer told,
@@ -71,10 +71,11 @@ func (n *Normalizer) learnTemplate(e *exporter, d *domain, f *flowv1.ExporterFac
 	if !ok {
 		return
 	}
-	if old := d.templates[r.id]; old != nil && old.lifetime.receivedNs > f.TimeReceivedNs {
+	port, _ := strconv.ParseUint(f.Attributes[portAttribute], 10, 16)
+	if old := d.known(r.id, uint16(port)); old != nil && old.lifetime.receivedNs > f.TimeReceivedNs {
 		return
 	}
-	t, changed := n.define(e, d, &r, f.Template, f.TimeReceivedNs)
+	t, changed := n.define(e, d, &r, f.Template, f.TimeReceivedNs, uint16(port))
 	if t == nil {
 		return
 	}
@@ -87,7 +88,7 @@ func (n *Normalizer) learnTemplate(e *exporter, d *domain, f *flowv1.ExporterFac
 	} else {
 		n.noteTemplate(d, t, templateFact(d, t, f.RecordId), n.nowNs, true)
 	}
-	l := learntTemplate{d, t.id}
+	l := learntTemplate{d, t.id, uint16(port)}
 	if d.waiting[t.id] != nil && !slices.Contains(n.learnt, l) {
 		n.learnt = append(n.learnt, l)
 		n.dueNs = 0

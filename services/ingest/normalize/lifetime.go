@@ -72,7 +72,7 @@ func (n *Normalizer) dropTemplates(e *exporter, gone func(*template) bool) {
 		if key.session != 0 {
 			continue
 		}
-		for _, t := range d.templates {
+		for t := range d.allTemplates() {
 			if gone(t) {
 				n.forgetTemplate(e, d, t)
 			}

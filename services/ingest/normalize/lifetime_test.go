@@ -76,7 +76,7 @@ func TestFloodOfDefinitions(t *testing.T) {
 	e := n.exporters[exporterAddr]
 	fields := 0
 	for _, d := range e.domains {
-		for _, tm := range d.templates {
+		for tm := range d.allTemplates() {
 			fields += len(tm.fields)
 		}
 	}

@@ -108,7 +108,7 @@ func (r *listReader) read(e element, b []byte, depth int) {
 
 // records reads the records of a template.
 func (r *listReader) records(id uint16, b []byte, depth int) {
-	t := r.m.dom.templates[id]
+	t := r.m.dom.known(id, r.m.port)
 	if t == nil || t.options {
 		r.whole = false
 		return

@@ -130,7 +130,7 @@ func (n *Normalizer) sets(m *message, b []byte, out *Result) {
 
 // dataSet reads the records of a data set by its template.
 func (n *Normalizer) dataSet(m *message, id uint16, set []byte, out *Result) {
-	t := m.dom.templateOf(id, m.receivedNs)
+	t := m.dom.templateOf(id, m.port, m.receivedNs)
 	if t == nil {
 		if len(set) == 0 {
 			return

@@ -60,7 +60,7 @@ func (d *domain) stats() DomainStats {
 		Datagrams: d.datagrams, Records: d.records, Duplicates: d.duplicated,
 		Lost: d.sequences.lost, CountsDatagrams: d.sequences.byDatagrams, LostRecords: d.lostRecords,
 		Reordered: d.sequences.reordered, Restarts: d.sequences.restarts,
-		Templates: len(d.templates), SkewMs: d.exp.skew.ms,
+		Templates: len(d.templates) + len(d.variants), SkewMs: d.exp.skew.ms,
 	}
 }
 

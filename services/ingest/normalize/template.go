@@ -16,6 +16,10 @@ const variable = 0xffff
 // template is one (options) template and the plan made of it.
 type template struct {
 	id uint16
+	// port is where it came from last; 0 is unknown. apart tells that other ports have
+	// other layouts for the id (variants.go).
+	port  uint16
+	apart bool
 	// raw is the template record as it came, without the set's header.
 	raw []byte
 	// options tells that its records describe the exporter.
@@ -158,7 +162,7 @@ func single(records int, err error) error {
 // addTemplate takes in a template that an exporter sent, tells the others of it
 // where it is new or another than before, and reads the data that waited for it.
 func (n *Normalizer) addTemplate(m *message, r *templateRecord, raw []byte, out *Result) {
-	t, changed := n.define(m.exp, m.dom, r, raw, m.receivedNs)
+	t, changed := n.define(m.exp, m.dom, r, raw, m.receivedNs, m.port)
 	switch {
 	case t == nil:
 		if r.id >= 256 && !empty(r) {
@@ -185,33 +189,44 @@ func empty(r *templateRecord) bool {
 	return true
 }
 
-// define stores a template as of atNs, within bounds; nil if it is refused.
-// changed tells that it is new or another than before.
-func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byte, atNs uint64) (t *template, changed bool) {
+// define stores a template that came from a port as of atNs, within bounds; nil if it
+// is refused. changed tells that it is new or another than before.
+func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byte, atNs uint64, port uint16) (t *template, changed bool) {
 	if r.id < 256 || empty(r) {
 		return nil, false
 	}
-	old := d.templates[r.id]
+	old := d.known(r.id, port)
 	if old != nil && old.options == r.isOptions && bytes.Equal(old.raw, raw) {
 		old.lifetime.refresh(atNs, n.cfg.TemplateTimeout)
+		if port != 0 {
+			old.port = port
+		}
 		return old, false
+	}
+	apart := old != nil && d.setApart(old, port, atNs)
+	if apart {
+		old = nil
 	}
 	if !n.roomForTemplate(e, d, old, len(r.scopes)+len(r.options), atNs) {
 		return nil, false
 	}
-	t = &template{id: r.id, raw: bytes.Clone(raw), options: r.isOptions, lifetime: newLifetime(atNs, n.cfg.TemplateTimeout)}
+	t = &template{id: r.id, port: port, apart: apart || old != nil && old.apart, raw: bytes.Clone(raw), options: r.isOptions, lifetime: newLifetime(atNs, n.cfg.TemplateTimeout)}
 	t.addFields(n, e, r.scopes, true, d.key.kind)
 	t.addFields(n, e, r.options, false, d.key.kind)
 	t.nameApart()
 	t.plan = compile(t, e.policy)
-	if old != nil {
+	if place := (variant{r.id, port}); old != nil && d.variants[place] == old {
 		n.forgetTemplate(e, d, old)
+		d.variants[place] = t
+	} else {
+		if old != nil {
+			n.forgetTemplate(e, d, old)
+		}
+		if d.templates == nil {
+			d.templates = map[uint16]*template{}
+		}
+		d.templates[r.id], d.last = t, t
 	}
-	if d.templates == nil {
-		d.templates = map[uint16]*template{}
-	}
-	d.templates[r.id] = t
-	d.last = t
 	n.templates++
 	n.fields += len(t.fields)
 	e.templates++
@@ -235,7 +250,11 @@ func (n *Normalizer) roomForTemplate(e *exporter, d *domain, old *template, fiel
 
 // forgetTemplate gives up a template.
 func (n *Normalizer) forgetTemplate(e *exporter, d *domain, t *template) {
-	delete(d.templates, t.id)
+	if d.templates[t.id] == t {
+		delete(d.templates, t.id)
+	} else {
+		delete(d.variants, variant{t.id, t.port})
+	}
 	if d.last == t {
 		d.last = nil
 	}
@@ -298,17 +317,11 @@ func minLength(fields []field) int {
 	return sum
 }
 
-// templateOf finds the template of a data set that was received at nowNs; nil if
-// there is none that may still be used.
-func (d *domain) templateOf(id uint16, nowNs uint64) *template {
-	t := d.last
-	if t == nil || t.id != id {
-		if t = d.templates[id]; t == nil {
-			return nil
-		}
-		d.last = t
-	}
-	if nowNs > t.lifetime.untilNs && d.key.session == 0 {
+// templateOf finds the template of a data set that was received from a port at nowNs;
+// nil if there is none that may still be used.
+func (d *domain) templateOf(id, port uint16, nowNs uint64) *template {
+	t := d.known(id, port)
+	if t == nil || nowNs > t.lifetime.untilNs && d.key.session == 0 {
 		return nil
 	}
 	return t

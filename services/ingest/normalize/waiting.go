@@ -94,7 +94,11 @@ func (n *Normalizer) readWaiting(d *domain, t *template, out *Result) {
 		}
 		n.leave(w)
 		out.LateSets++
-		n.readSet(&w.msg, t, w.message[w.header+setHeader:], out)
+		by := t
+		if own := d.variants[variant{t.id, w.msg.port}]; own != nil {
+			by = own
+		}
+		n.readSet(&w.msg, by, w.message[w.header+setHeader:], out)
 		d.records += uint64(w.msg.records)
 	}
 	out.LateRecords += out.DataRecords + out.OptionsRecords - before
@@ -112,7 +116,7 @@ func (n *Normalizer) leave(w *waitingSet) {
 // readLearnt reads what waited for templates that others told us of.
 func (n *Normalizer) readLearnt(out *Result) {
 	for _, l := range n.learnt {
-		if t := l.dom.templateOf(l.id, n.nowNs); t != nil {
+		if t := l.dom.templateOf(l.id, l.port, n.nowNs); t != nil {
 			n.readWaiting(l.dom, t, out)
 		}
 	}

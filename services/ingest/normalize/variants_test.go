@@ -1,0 +1,76 @@
+package normalize
+
+import (
+	"testing"
+	"time"
+)
+
+// Two processes of one host (ports 1 and 2) have the same domain and the same template
+// id, for other layouts.
+func TestEachPortHasItsTemplates(t *testing.T) {
+	swapped := append([]spec(nil), tuple...)
+	swapped[0], swapped[1] = swapped[1], swapped[0]
+	from := func(port uint16, at time.Duration, w *writer) Datagram {
+		d := after(w.datagram(), at)
+		d.Port = port
+		return d
+	}
+	data := func() *writer { return v9().set(300, tupleValues(1, 1)...) }
+	// source is who sent the flow that a datagram holds; empty where its template is missing.
+	source := func(n *Normalizer, d Datagram) string {
+		t.Helper()
+		var out Result
+		if n.Datagram(d, &out); len(out.Flows) == 0 {
+			return ""
+		}
+		return string(out.Flows[0].SrcAddr)
+	}
+	first, second := string(tupleValues(1, 1)[:4]), string(tupleValues(1, 1)[4:8])
+	check := func(n *Normalizer, port uint16, at time.Duration, want string) {
+		t.Helper()
+		if got := source(n, from(port, at, data())); got != want {
+			t.Errorf("port %d after %s: flow from %x, want %x", port, at, got, want)
+		}
+	}
+	n, heard := New(Default()), &Result{}
+	n.Datagram(from(1, 0, v9().template(300, tuple...)), heard)
+	check(n, 3, 1*time.Second, first)
+	n.Datagram(from(2, 2*time.Second, v9().template(300, swapped...)), heard)
+	check(n, 1, 3*time.Second, first)
+	check(n, 2, 3*time.Second, second)
+	check(n, 3, 3*time.Second, second) // whose data come from elsewhere: the latest
+
+	for at := 60 * time.Second; at < 5*time.Minute; at += time.Minute { // both are sent again
+		n.Datagram(from(1, at, v9().template(300, tuple...)), heard)
+		check(n, 2, at, second)
+		n.Datagram(from(2, at, v9().template(300, swapped...)), heard)
+		check(n, 1, at, first)
+	}
+	if n.templates != 2 || n.fields != 2*len(tuple) {
+		t.Errorf("%d templates of %d fields", n.templates, n.fields)
+	}
+
+	// The others know both, whichever of the facts they hear last.
+	n.Advance(nowNs+uint64(6*time.Minute), heard)
+	other := New(Default())
+	tell(t, other, heard.Facts)
+	check(other, 1, 6*time.Minute, first)
+	check(other, 2, 6*time.Minute, second)
+
+	// A process changes its mind: that is nobody else's concern.
+	n.Datagram(from(1, 7*time.Minute, v9().template(300, swapped...)), heard)
+	check(n, 1, 7*time.Minute, second)
+	check(n, 2, 7*time.Minute, second)
+	n.Datagram(from(1, 8*time.Minute, v9().template(300, tuple...)), heard)
+	check(n, 1, 8*time.Minute, first)
+	check(n, 2, 8*time.Minute, second)
+	check(n, 1, 50*time.Minute, "") // both have expired
+	check(n, 2, 50*time.Minute, "")
+	n.Datagram(from(4, 49*time.Hour, v9().template(301, tuple...)), heard)
+	for at := range 8 {
+		n.Advance(nowNs+uint64(49*time.Hour)+uint64(at), heard)
+	}
+	if n.templates != 1 || n.fields != len(tuple) {
+		t.Errorf("%d templates of %d fields are left", n.templates, n.fields)
+	}
+}
