@@ -85,6 +85,8 @@ const (
 	reported
 	// telling fields are what few exporters know, a firewall or a probe.
 	telling
+	// ours is what dedup says, which nobody may have said before, not even that it is zero.
+	ours
 )
 
 // traits are those of Flow's fields by number.
@@ -101,7 +103,7 @@ var traits = [256]trait{
 	100: isBytes, 101: isBytes | nested, 102: isBytes | nested,
 	110: isVarint, 111: isVarint | reported, 112: isVarint | reported,
 	200: isVarint | reported, 201: isVarint, 202: isVarint, 203: isFixed, 204: isVarint,
-	fieldReporters: isBytes | repeated | nested, fieldAuthority: isVarint,
+	fieldReporters: isBytes | repeated | nested, fieldAuthority: isVarint | ours,
 	207: isBytes | reported | telling, 208: isBytes | reported | telling, 209: isVarint | reported | telling, 210: isVarint | reported | telling,
 	211: isBytes | reported | telling, 212: isBytes | reported | telling, 213: isBytes | reported | telling, 214: isBytes | reported | telling, 215: isBytes | reported | telling,
 	220: isBytes | nested, 230: isVarint, 231: isVarint, 232: isFixed | reported,
@@ -132,14 +134,13 @@ const (
 	atActive
 	atInactive
 	atLate
-	atAuthority
 	places
 )
 
 var placeOf = [256]uint8{
 	3: atRate, 9: atBytes, 10: atPackets, 18: atInIf, 20: atProto, 21: atSrcPort, 22: atDstPort, 26: atFlags, 70: atDomain,
 	31: atICMPType, 32: atICMPCode, 110: atReceived, 111: atStart, 112: atEnd, 200: atDirection, 201: atRealm,
-	fieldAuthority: atAuthority, 233: atActive, 234: atInactive, 241: atLate,
+	233: atActive, 234: atInactive, 241: atLate,
 }
 
 // reading is how a flow could be read.
@@ -238,7 +239,7 @@ func (b *Brief) read(wire []byte) reading {
 			tail = i
 		}
 	}
-	if v[atAuthority] != 0 {
+	if told&ours != 0 {
 		return unusual
 	}
 	b.Wire, b.Tail = wire, uint32(tail)
