@@ -15,9 +15,11 @@ const (
 	etherQinQOld    = 0x9100
 	etherMPLS       = 0x8847
 	etherMPLSMulti  = 0x8848
+	etherPPPoE      = 0x8864
 	maxVLANTags     = 4
 	maxMPLSLabels   = 10
 	maxIPv6Headers  = 8
+	noNextHeader    = 59 // of IPv6: nothing follows
 	ethernetHeader  = 14
 	etherLengthsEnd = 0x0600 // below, the EtherType is a length (IEEE 802.3)
 )
@@ -80,6 +82,34 @@ func (p *packetReader) network(kind uint16, b []byte) {
 		p.ipv6(b)
 	case etherMPLS, etherMPLSMulti:
 		p.mpls(b)
+	case etherPPPoE: // RFC 2516 §4
+		if len(b) >= pppoeHeader {
+			p.ppp(b[pppoeHeader:])
+		}
+	}
+}
+
+// Numbers of PPP (RFC 1661, RFC 2516).
+const (
+	pppoeHeader = 6
+	pppIPv4     = 0x0021
+	pppIPv6     = 0x0057
+	pppMPLS     = 0x0281
+)
+
+// pppAddress is the address and control of PPP's frames, which may be left out.
+var pppAddress = []byte{0xff, 0x03}
+
+// ppp reads a PPP frame from its protocol on.
+func (p *packetReader) ppp(b []byte) {
+	if len(b) < 2 {
+		return
+	}
+	switch binary.BigEndian.Uint16(b) {
+	case pppIPv4, pppIPv6:
+		p.anyIP(b[2:])
+	case pppMPLS:
+		p.mpls(b[2:])
 	}
 }
 
@@ -150,6 +180,9 @@ func (p *packetReader) ipv6(b []byte) {
 	}
 	f := p.f
 	p.ip, p.l3, p.l2 = true, 40+int(binary.BigEndian.Uint16(b[4:])), p.total-len(b)
+	if p.l3 == 40 && b[6] != noNextHeader {
+		p.l3 = 0 // not said: jumbograms (RFC 2675), segmentation offload
+	}
 	first := binary.BigEndian.Uint32(b)
 	f.IpTos, f.Ipv6FlowLabel = first>>20&0xff, first&0xfffff
 	f.IpTtl = uint32(b[7])

@@ -104,9 +104,11 @@ func sampleDirection(h *sflow.SampleHeader, in, o sampleInterface) flowv1.Direct
 // Protocols of sampled headers (sFlow "header_protocol").
 const (
 	headerEthernet = 1
+	headerPPP      = 7
 	headerIPv4     = 11
 	headerIPv6     = 12
 	headerMPLS     = 13
+	headerPOS      = 14 // PPP over SONET
 )
 
 // readSampled reads the record that describes the packet itself. It returns the
@@ -126,6 +128,8 @@ func readSampled(f *flowv1.Flow, records []sflow.FlowRecord, outer bool, out *Re
 				p.anyIP(header)
 			case headerMPLS:
 				p.mpls(header)
+			case headerPPP, headerPOS:
+				p.ppp(bytes.TrimPrefix(header, pppAddress))
 			}
 			length, ip = p.length(int(r.FrameLength), int(r.Stripped)), ip || p.ip
 			vni = p.vni

@@ -75,9 +75,32 @@ func TestSFlowHeaders(t *testing.T) {
 	f("IPv6 with an extension header", headerEthernet, ethernetFrame(values(2, 0x86dd), udp6), isUDP)
 	f("IPv4 alone", headerIPv4, tcp4, isTCP)
 	f("a header that ends within TCP", headerIPv4, tcp4[:22], func(f *flowv1.Flow) bool { return f.Proto == 6 && f.SrcPort == 0 && f.Bytes == 60 })
+	f("PPPoE", headerEthernet, ethernetFrame(values(2, 0x8100, 2, 7, 2, 0x8864, 1, 0x11, 1, 0, 2, 1, 2, 62, 2, 0x21), tcp4), func(f *flowv1.Flow) bool { return isTCP(f) && f.VlanId == 7 })
+	f("PPPoE with IPv6", headerEthernet, ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1, 2, 142, 2, 0x57), udp6), isUDP)
+	f("PPP", headerPPP, append(values(2, 0xff03, 2, 0x21), tcp4...), isTCP)
+	f("PPP without address and control", headerPPP, append(values(2, 0x57), udp6...), isUDP)
+	f("packet over SONET with MPLS", headerPOS, append(values(2, 0xff03, 2, 0x281, 4, 17<<12|0x1fe), tcp4...), func(f *flowv1.Flow) bool { return isTCP(f) && len(f.MplsLabel) == 1 })
 	offload := append([]byte(nil), tcp4...)
 	offload[2], offload[3] = 0, 0
 	f("no length in the IP header", headerEthernet, ethernetFrame(values(2, 0x0800), offload), func(f *flowv1.Flow) bool { return f.Bytes == 1000-4-14 })
+	big := append([]byte(nil), udp6...)
+	big[4], big[5] = 0, 0
+	f("no length in the IPv6 header", headerEthernet, ethernetFrame(values(2, 0x86dd), big), func(f *flowv1.Flow) bool { return f.Bytes == 1000-4-14 && f.SrcPort == 5353 })
+	big[6] = noNextHeader
+	f("IPv6 without anything", headerEthernet, ethernetFrame(values(2, 0x86dd), big), func(f *flowv1.Flow) bool { return f.Bytes == 40 && f.Proto == noNextHeader })
+}
+
+// TestOtherPPP: what PPP carries beside IP is none.
+func TestOtherPPP(t *testing.T) {
+	for name, header := range map[string][]byte{
+		"discovery": ethernetFrame(values(2, 0x8863, 1, 0x11, 1, 9, 2, 0, 2, 40), tcp4),
+		"LCP":       ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1, 2, 62, 2, 0xc021), tcp4),
+		"cut off":   ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1)),
+	} {
+		if out := run(Default(), sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 100, header))); out.Records != (Records{Event: 1}) {
+			t.Errorf("%s: %+v", name, out.Records)
+		}
+	}
 }
 
 func TestSFlowOtherSamples(t *testing.T) {
