@@ -18,10 +18,9 @@ type duplicates struct {
 	heads []uint32
 	// added is the position of the next.
 	added uint32
-	// number is the sequence number of the first datagram. As long as no other has
-	// come, the exporter does not count, and equal datagrams may be two.
-	number         uint32
-	begun, counted bool
+	// counted tells that there was a sequence number other than zero. Else the exporter
+	// does not count, and equal datagrams may be two.
+	counted bool
 }
 
 type remembered struct {
@@ -33,10 +32,7 @@ type remembered struct {
 
 // seen tells whether a datagram came before.
 func (d *duplicates) seen(hash uint64, number uint32) bool {
-	if !d.begun {
-		d.begun, d.number = true, number
-	}
-	d.counted = d.counted || number != d.number
+	d.counted = d.counted || number != 0
 	return d.counted && d.has(hash)
 }
 

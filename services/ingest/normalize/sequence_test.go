@@ -205,6 +205,15 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
+// The first datagram that is heard of an exporter may come twice already.
+func TestFirstIsDuplicated(t *testing.T) {
+	w := v9().template(300, tuple...).set(300, tupleValues(1, 1)...)
+	w.sequence = 77
+	if out := run(Default(), w.datagram(), w.datagram()); len(out.Flows) != 1 || out.Duplicates != 1 {
+		t.Errorf("%d flows, %d duplicates", len(out.Flows), out.Duplicates)
+	}
+}
+
 // Exporters that do not count may say the same twice and mean it.
 func TestEqualIsNotDuplicate(t *testing.T) {
 	for _, w := range []*writer{v9().template(300, tuple...).set(300, tupleValues(1, 1)...), ipfix().template(300, tuple...).set(300, tupleValues(1, 1)...)} {
