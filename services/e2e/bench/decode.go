@@ -12,7 +12,7 @@ import (
 // decodeBatch after how many a decoder of ingest hands its records over.
 const (
 	decodeChunk = 8192
-	decodeBatch = 256
+	decodeBatch = 8
 )
 
 // decode measures the way from datagrams to flows as a decoder of ingest does it,
@@ -20,7 +20,7 @@ const (
 // else runs meanwhile. Allocations of the first chunk, which teaches templates and
 // fills the memory that is used again and again, are left out.
 func decode(path string) (cost, error) {
-	d := decoding{normalizer: normalize.New(normalize.Default())}
+	d := decoding{normalizer: normalize.New(normalize.Default()), result: normalize.Result{Encode: true}}
 	err := pipeline.ReadCapture(path, func(one normalize.Datagram) {
 		one.Payload = bytes.Clone(one.Payload)
 		if d.chunk = append(d.chunk, one); len(d.chunk) == decodeChunk {
