@@ -1,7 +1,6 @@
 package normalize
 
 import (
-	"encoding/binary"
 	"slices"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -18,33 +17,15 @@ import (
 // The other way is the one that says what is right, and it knows everything: there is
 // no direct way of templates that need a thought, nor of records that do.
 type direct struct {
-	copies flow.Copies
+	origin flow.Origin
 	// reach is how far into a record, or what follows it, is looked.
 	reach int
 
-	srcAddr, dstAddr, nextHop, bgpNextHop  bytesAt
-	proto, srcPort, dstPort, inIf, sampler numberAt
-	start, end                             numberAt
-	direction                              numberAt
+	srcAddr, dstAddr, nextHop, bgpNextHop  flow.BytesAt
+	proto, srcPort, dstPort, inIf, sampler flow.NumberAt
+	start, end                             flow.NumberAt
+	direction                              flow.NumberAt
 	hasDirection, relative, packetsUnknown bool
-}
-
-// bytesAt and numberAt are where a field lies. Their zero values are of a field that
-// is not there: no bytes, and zero.
-type (
-	bytesAt  struct{ from, to int32 }
-	numberAt struct {
-		wide  int32
-		shift uint8
-		mask  uint64
-	}
-)
-
-func (a bytesAt) of(record []byte) []byte { return record[a.from:a.to] }
-
-func (a *numberAt) of(record []byte) uint64 {
-	at := int(a.wide)
-	return binary.BigEndian.Uint64(record[at:at+8:at+8]) >> (a.shift & 63) & a.mask
 }
 
 // copied are the numbers that are copied into a field, as many bits as it keeps.
@@ -61,9 +42,6 @@ var copied = []struct {
 	{opFragmentID, 35, 32}, {opFragmentOffset, 36, 32}, {opFlowLabel, 37, 20}, {opFragmentFlags, 38, 32},
 	{opEndReason, 202, 32}, {opIngressVRF, 239, 32}, {opEgressVRF, 240, 32},
 }
-
-// etypeField is where a flow's EtherType goes.
-const etypeField = 30
 
 // compileDirect makes the direct way of a plan whose numbers have not been taken out
 // of its steps; nil where there is none.
@@ -85,13 +63,13 @@ func compileDirect(t *template, p *plan) *direct {
 	if !d.relative && !(seen[opStartMillis] && seen[opEndMillis]) {
 		return nil
 	}
-	d.copies.AddConstant(etypeField, uint64(etherTypeOf(int(d.srcAddr.to-d.srcAddr.from))))
+	d.origin.Addresses(d.srcAddr, d.dstAddr, d.nextHop, d.bgpNextHop)
 	return d
 }
 
 // take has a step done; false says that it needs a thought.
 func (d *direct) take(st *step) bool {
-	number, bytes := numberAt{st.wide, st.shift, ^uint64(0)}, bytesAt{st.offset, st.offset + int32(st.length)}
+	number, bytes := flow.NumberAt{At: st.wide, Shift: st.shift, Mask: ^uint64(0)}, flow.BytesAt{From: st.offset, To: st.offset + int32(st.length)}
 	d.reach = max(d.reach, int(st.wide)+8)
 	known := true
 	switch st.op {
@@ -100,9 +78,9 @@ func (d *direct) take(st *step) bool {
 	case opDstAddr:
 		d.dstAddr = bytes
 	case opNextHop:
-		d.nextHop = bytes
+		d.nextHop = addressAt(bytes)
 	case opBGPNextHop:
-		d.bgpNextHop = bytes
+		d.bgpNextHop = addressAt(bytes)
 	case opProto:
 		d.proto = number
 	case opSrcPort:
@@ -126,11 +104,20 @@ func (d *direct) take(st *step) bool {
 	}
 	for _, c := range copied {
 		if c.op == st.op {
-			d.copies.Add(c.field, st.wide, st.shift, ^uint64(0)>>(64-c.bits))
+			number.Mask = ^uint64(0) >> (64 - c.bits)
+			d.origin.Copy(c.field, number)
 			known = true
 		}
 	}
 	return known
+}
+
+// addressAt is where an address lies that need not be one: of another length it is none.
+func addressAt(a flow.BytesAt) flow.BytesAt {
+	if a.Len() != 4 && a.Len() != 16 {
+		return flow.BytesAt{}
+	}
+	return a
 }
 
 // writing is what the records of the data set in hand have in common.
@@ -162,19 +149,20 @@ func (n *Normalizer) beginDirect(m *message, d *direct) bool {
 	active, inactive := m.timeouts()
 	w.common = flow.Common{
 		Type: m.kind, SamplingRate: by.rate, SequenceNum: m.sequence, SamplerAddress: m.dom.agentWire,
+		Etype:               etherTypeOf(d.srcAddr.Len()),
 		ObservationDomainId: m.dom.key.id, TimeReceivedNs: m.receivedNs, Realm: m.exp.realm,
 		TimeQuality: quality, SamplingKind: by.kind, ActiveTimeoutMs: active, InactiveTimeoutMs: inactive,
 		PacketsUnknown: d.packetsUnknown,
 	}
-	w.pattern.Begin(&w.common)
+	w.pattern.Begin(&d.origin, &w.common)
 	return true
 }
 
 // sampled has the flows that are written next be sampled like that.
-func (w *writing) sampled(by sampling) {
+func (w *writing) sampled(d *direct, by sampling) {
 	if by.rate != w.common.SamplingRate || by.kind != w.common.SamplingKind {
 		w.common.SamplingRate, w.common.SamplingKind = by.rate, by.kind
-		w.pattern.Begin(&w.common)
+		w.pattern.Begin(&d.origin, &w.common)
 	}
 }
 
@@ -184,7 +172,7 @@ func (n *Normalizer) directRecord(m *message, d *direct, data []byte, out *Resul
 	if len(all) < d.reach {
 		return false
 	}
-	proto := uint8(d.proto.of(all))
+	proto := uint8(d.proto.Of(all))
 	if flow.IsICMP(proto) {
 		return false
 	}
@@ -195,32 +183,30 @@ func (n *Normalizer) directRecord(m *message, d *direct, data []byte, out *Resul
 	w := &n.writing
 	w.records++
 	if w.selective {
-		w.sampled(m.samplingOf(sampling{}, d.sampler.of(all), uint32(d.inIf.of(all))))
+		w.sampled(d, m.samplingOf(sampling{}, d.sampler.Of(all), uint32(d.inIf.Of(all))))
 	}
-	own := flow.Own{
-		SrcAddr: d.srcAddr.of(all), DstAddr: d.dstAddr.of(all),
-		NextHop: addressIn(d.nextHop.of(all)), BgpNextHop: addressIn(d.bgpNextHop.of(all)),
-		RecordId: m.nextID(),
-	}
+	var own flow.Own
+	own.RecordId = m.nextID()
 	if d.hasDirection {
-		own.Direction = directionOf(d.direction.of(all))
+		own.Direction = directionOf(d.direction.Of(all))
 	}
-	start, end := d.start.of(all), d.end.of(all)
+	start, end := d.start.Of(all), d.end.Of(all)
 	if d.relative {
 		base := m.bootMs + int64(m.uptime)
-		start, end = m.uptimeNs(base, uint32(start)), m.uptimeNs(base, uint32(end))
+		start, end = msToNs(base-sinceEvent(m.uptime, uint32(start))), msToNs(base-sinceEvent(m.uptime, uint32(end)))
 	} else {
 		start, end = saturatingMs(start), saturatingMs(end)
 	}
 	start, end = m.corrected(start), m.corrected(end)
 	own.TimeFlowStartNs, own.TimeFlowEndNs = min(start, end), max(start, end)
 	own.TimeSuspect = end < start || m.doubtful(own.TimeFlowStartNs, own.TimeFlowEndNs, n.futureNs, w.patience)
-	srcPort, dstPort := uint16(d.srcPort.of(all)), uint16(d.dstPort.of(all))
-	m.exp.reverse.observe(own.SrcAddr, own.DstAddr, uint32(srcPort), uint32(dstPort), uint32(proto))
+	src, dst := d.srcAddr.Of(all), d.dstAddr.Of(all)
+	srcPort, dstPort := uint16(d.srcPort.Of(all)), uint16(d.dstPort.Of(all))
+	m.exp.reverse.observe(src, dst, uint32(srcPort), uint32(dstPort), uint32(proto))
 	own.ReverseObservable = m.exp.reverse.observable()
 
 	at := len(out.wire)
-	out.wire = w.pattern.Append(out.wire, &d.copies, all, &own)
-	out.addEncoded(at, flow.HashOf(m.exp.realm, proto, own.SrcAddr, own.DstAddr, srcPort, dstPort))
+	out.wire = w.pattern.Append(out.wire, all, &own)
+	out.addEncoded(at, flow.HashOf(m.exp.realm, proto, src, dst, srcPort, dstPort))
 	return true
 }

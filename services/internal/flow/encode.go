@@ -141,12 +141,17 @@ func putTime(b []byte, i int, number uint16, v uint64) int {
 	if v < 1<<56 || v >= 1<<63 {
 		return putVarint(b, i, v)
 	}
+	binary.LittleEndian.PutUint64(b[i:i+8:i+8], spread(v))
+	b[i+8] = byte(v >> 56)
+	return i + 9
+}
+
+// spread is the first eight bytes of a varint of nine.
+func spread(v uint64) uint64 {
 	x := v&0x0fffffff | v<<4&0x0fffffff00000000
 	x = x&0x00003fff00003fff | x<<2&0x3fff00003fff0000
 	x = x&0x007f007f007f007f | x<<1&0x7f007f007f007f00
-	binary.LittleEndian.PutUint64(b[i:i+8:i+8], x|0x8080808080808080)
-	b[i+8] = byte(v >> 56)
-	return i + 9
+	return x | 0x8080808080808080
 }
 
 func putFixed(b []byte, i int, number uint16, v uint64) int {

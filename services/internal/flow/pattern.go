@@ -1,17 +1,20 @@
 package flow
 
 import (
+	"unsafe"
+
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
 // Pattern writes flows that come about in one way and have much in common, such as
 // the records of one template in one datagram, without a Flow for each:
 //
-//	Common ─▶ written once ──────────────────╮
-//	record ─▶ numbers that are only copied ──┼─▶ the message, as Fresh would write it
-//	Own    ─▶ what needs a thought ──────────╯
+//	Common ─▶ written once ────────────────────────────────╮
+//	record ─▶ addresses and numbers that are only copied ──┼─▶ the message, as Fresh would write it
+//	Own    ─▶ what needs a thought ────────────────────────╯
 type Pattern struct {
-	head, sampler, domain, received, realm, quality, timeouts, unknown piece
+	origin                                                                    *Origin
+	head, sampler, etype, domain, received, realm, quality, timeouts, unknown piece
 }
 
 // Common is what all flows of a pattern have. SamplerAddress has up to 16 bytes.
@@ -20,6 +23,7 @@ type Common struct {
 	SamplingRate        uint64
 	SequenceNum         uint32
 	SamplerAddress      []byte
+	Etype               uint32
 	ObservationDomainId uint32
 	TimeReceivedNs      uint64
 	Realm               uint32
@@ -32,12 +36,10 @@ type Common struct {
 
 // Own is what a flow has of its own beside what is copied.
 type Own struct {
-	// Addresses are of 4 or 16 bytes; there may be no next hops.
-	SrcAddr, DstAddr, NextHop, BgpNextHop []byte
-	TimeFlowStartNs, TimeFlowEndNs        uint64
-	Direction                             flowv1.Direction
-	RecordId                              uint64
-	ReverseObservable, TimeSuspect        bool
+	TimeFlowStartNs, TimeFlowEndNs uint64
+	RecordId                       uint64
+	Direction                      flowv1.Direction
+	ReverseObservable, TimeSuspect bool
 }
 
 // piece is some fields that flows have in common. It is copied whole, whatever its
@@ -49,101 +51,136 @@ type piece struct {
 
 const pieceBytes = 32
 
-func (p *piece) put(b []byte, i int) int {
-	*(*[pieceBytes]byte)(b[i : i+pieceBytes : i+pieceBytes]) = p.bytes
-	return i + p.n
+func (p *piece) put(to unsafe.Pointer) unsafe.Pointer {
+	*(*[pieceBytes]byte)(to) = p.bytes
+	return unsafe.Add(to, p.n)
 }
 
-// Begin writes what the flows that follow have in common.
-func (p *Pattern) Begin(c *Common) {
-	begin := func(p *piece, write func(b []byte) int) { p.n = write(p.bytes[:]) }
-	short := func(b []byte, i int, number byte, v uint64) int {
-		if v == 0 {
-			return i
-		}
-		return putShort(b, i, number, v)
-	}
-	large := func(b []byte, i int, number uint16, v uint64) int {
-		if v == 0 {
-			return i
-		}
-		return putLarge(b, i, number, v)
-	}
-	begin(&p.head, func(b []byte) int {
-		i := short(b, 0, 1, uint64(c.Type))
-		return short(b, short(b, i, 3, c.SamplingRate), 4, uint64(c.SequenceNum))
-	})
-	begin(&p.sampler, func(b []byte) int {
-		if len(c.SamplerAddress) == 0 {
-			return 0
-		}
-		return putAddress(b, 0, 11, c.SamplerAddress)
-	})
-	begin(&p.domain, func(b []byte) int { return large(b, 0, 70, uint64(c.ObservationDomainId)) })
-	begin(&p.received, func(b []byte) int { return large(b, 0, 110, c.TimeReceivedNs) })
-	begin(&p.realm, func(b []byte) int { return large(b, 0, 201, uint64(c.Realm)) })
-	begin(&p.quality, func(b []byte) int {
-		return large(b, large(b, 0, 230, uint64(c.TimeQuality)), 231, uint64(c.SamplingKind))
-	})
-	begin(&p.timeouts, func(b []byte) int {
-		return large(b, large(b, 0, 233, uint64(c.ActiveTimeoutMs)), 234, uint64(c.InactiveTimeoutMs))
-	})
-	begin(&p.unknown, func(b []byte) int {
-		if c.PacketsUnknown {
-			return putLarge(b, 0, 242, 1)
-		}
-		return 0
-	})
+// begin empties the piece.
+func (p *piece) begin() *piece {
+	p.n = 0
+	return p
 }
 
-// patternBytes is room for a flow of a pattern: for its pieces, copies and times, each
-// with room to spare, and its addresses.
-const patternBytes = 12*40 + 8*pieceBytes + 4*20
+// short and large add a number under a tag of one byte and of two, unless it is zero.
+func (p *piece) short(number byte, v uint64) {
+	if v != 0 {
+		p.n = putShort(p.bytes[:], p.n, number, v)
+	}
+}
 
-// Append writes a flow behind b.
-func (p *Pattern) Append(b []byte, copies *Copies, record []byte, own *Own) []byte {
+func (p *piece) large(number uint16, v uint64) {
+	if v != 0 {
+		p.n = putLarge(p.bytes[:], p.n, number, v)
+	}
+}
+
+// Begin writes what the flows that follow have in common. They are made of records of
+// this origin.
+func (p *Pattern) Begin(o *Origin, c *Common) {
+	p.origin = o
+	q := p.head.begin()
+	q.short(1, uint64(c.Type))
+	q.short(3, c.SamplingRate)
+	q.short(4, uint64(c.SequenceNum))
+	q = p.sampler.begin()
+	if len(c.SamplerAddress) > 0 {
+		q.n = putAddress(q.bytes[:], 0, 11, c.SamplerAddress)
+	}
+	q = p.etype.begin()
+	q.large(30, uint64(c.Etype))
+	if len(o.copies[inside]) > 0 { // else nothing lies between, and the two are one
+		q = p.domain.begin()
+	}
+	q.large(70, uint64(c.ObservationDomainId))
+	if o.bgpNextHop.Len() > 0 {
+		q = p.received.begin()
+	}
+	q.large(110, c.TimeReceivedNs)
+	q = p.realm.begin()
+	q.large(201, uint64(c.Realm))
+	if len(o.copies[ending]) > 0 {
+		q = p.quality.begin()
+	}
+	q.large(230, uint64(c.TimeQuality))
+	q.large(231, uint64(c.SamplingKind))
+	q = p.timeouts.begin()
+	q.large(233, uint64(c.ActiveTimeoutMs))
+	q.large(234, uint64(c.InactiveTimeoutMs))
+	q = p.unknown.begin()
+	if c.PacketsUnknown {
+		q.large(242, 1)
+	}
+}
+
+// patternBytes is room for a flow of a pattern: for its pieces, whole, its copies,
+// times and other numbers, of 12 bytes each at most, and its addresses.
+const patternBytes = 9*pieceBytes + 40*12 + 4*20
+
+// Append writes the flow of a record behind b. The record reaches as far as its origin
+// says, if need be into what follows it.
+func (p *Pattern) Append(b, record []byte, own *Own) []byte {
+	o := p.origin
+	if len(record) < o.reach {
+		panic("BUG: a record that ends too early")
+	}
 	if cap(b)-len(b) < patternBytes {
 		b = grow(b, patternBytes)
 	}
-	i := len(b)
-	b = b[:cap(b)]
-	i = p.head.put(b, i)
-	i = putAddress(b, i, 6, own.SrcAddr)
-	i = putAddress(b, i, 7, own.DstAddr)
-	i = putCopies(b, i, copies[volume], record)
-	i = p.sampler.put(b, i)
-	if own.NextHop != nil {
-		i = putAddress(b, i, 12, own.NextHop)
+	from, start := unsafe.Pointer(unsafe.SliceData(record)), unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), len(b))
+	to := p.head.put(start)
+	to = rawAddress(raw1(to, 6<<3|text), o.srcAddr, from)
+	to = rawAddress(raw1(to, 7<<3|text), o.dstAddr, from)
+	to = rawCopies(to, o.copies[volume], from)
+	to = p.sampler.put(to)
+	if some(o.nextHop.Of(record)) {
+		to = rawAddress(raw1(to, 12<<3|text), o.nextHop, from)
 	}
-	i = putCopies(b, i, copies[packet], record)
-	i = p.domain.put(b, i)
-	if own.BgpNextHop != nil {
-		i = putText(b, i, 100, own.BgpNextHop)
+	to = rawCopies(to, o.copies[routing], from)
+	to = p.etype.put(to)
+	if len(o.copies[inside]) > 0 {
+		to = p.domain.put(rawCopies(to, o.copies[inside], from))
 	}
-	i = p.received.put(b, i)
-	if own.TimeFlowStartNs != 0 {
-		i = putTime(b, i, 111, own.TimeFlowStartNs)
+	if o.bgpNextHop.Len() > 0 {
+		if some(o.bgpNextHop.Of(record)) {
+			to = rawAddress(raw2(to, tag(100, text)), o.bgpNextHop, from)
+		}
+		to = p.received.put(to)
 	}
-	if own.TimeFlowEndNs != 0 {
-		i = putTime(b, i, 112, own.TimeFlowEndNs)
-	}
+	to = rawTime(to, 111, own.TimeFlowStartNs)
+	to = rawTime(to, 112, own.TimeFlowEndNs)
 	if own.Direction != 0 {
-		i = putLarge(b, i, 200, uint64(own.Direction))
+		to = rawSmall(to, 200, byte(own.Direction))
 	}
-	i = p.realm.put(b, i)
-	i = putCopies(b, i, copies[ending], record)
-	i = p.quality.put(b, i)
+	to = p.realm.put(to)
+	if len(o.copies[ending]) > 0 {
+		to = p.quality.put(rawCopies(to, o.copies[ending], from))
+	}
 	if own.RecordId != 0 {
-		i = putFixed(b, i, 232, own.RecordId)
+		to = raw8(raw2(to, tag(232, fixed8)), own.RecordId)
 	}
-	i = p.timeouts.put(b, i)
+	to = p.timeouts.put(to)
 	if own.ReverseObservable {
-		i = putLarge(b, i, 235, 1)
+		to = rawSmall(to, 235, 1)
 	}
-	i = putCopies(b, i, copies[vrfs], record)
-	i = p.unknown.put(b, i)
+	if len(o.copies[vrfs]) > 0 {
+		to = rawCopies(to, o.copies[vrfs], from)
+	}
+	if p.unknown.n > 0 {
+		to = p.unknown.put(to)
+	}
 	if own.TimeSuspect {
-		i = putLarge(b, i, 243, 1)
+		to = rawSmall(to, 243, 1)
 	}
-	return b[:i]
+	return b[:len(b)+int(uintptr(to)-uintptr(start))]
+}
+
+// some tells whether any byte is not zero.
+func some(b []byte) bool {
+	for _, x := range b {
+		if x != 0 {
+			return true
+		}
+	}
+	return false
 }

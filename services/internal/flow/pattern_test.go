@@ -3,6 +3,7 @@ package flow
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,16 +22,17 @@ func TestPatternIsWrittenAsFresh(t *testing.T) {
 			if rapid.Bool().Draw(t, name) {
 				return nil
 			}
-			return address.Draw(t, name)
+			b := address.Draw(t, name)
+			b[3] |= 1 // all zero is none
+			return b
 		}
 		c := Common{
 			Type: flowv1.FlowType(v("type") & 7), SamplingRate: v("rate"), SequenceNum: u("sequence"), SamplerAddress: hop("sampler"),
 			ObservationDomainId: u("domain"), TimeReceivedNs: v("received"), Realm: u("realm"),
-			TimeQuality: flowv1.TimeQuality(v("quality") & 7), SamplingKind: flowv1.SamplingKind(v("kind") & 3),
+			Etype: u("etype"), TimeQuality: flowv1.TimeQuality(v("quality") & 7), SamplingKind: flowv1.SamplingKind(v("kind") & 3),
 			ActiveTimeoutMs: u("active"), InactiveTimeoutMs: u("inactive"), PacketsUnknown: rapid.Bool().Draw(t, "unknown"),
 		}
 		own := Own{
-			SrcAddr: address.Draw(t, "src"), DstAddr: address.Draw(t, "dst"), NextHop: hop("next hop"), BgpNextHop: hop("BGP next hop"),
 			TimeFlowStartNs: v("start"), TimeFlowEndNs: v("end"), Direction: flowv1.Direction(v("direction") & 3), RecordId: v("id"),
 			ReverseObservable: rapid.Bool().Draw(t, "observable"), TimeSuspect: rapid.Bool().Draw(t, "suspect"),
 		}
@@ -38,31 +40,86 @@ func TestPatternIsWrittenAsFresh(t *testing.T) {
 			Type: c.Type, SamplingRate: c.SamplingRate, SequenceNum: c.SequenceNum, SamplerAddress: c.SamplerAddress,
 			ObservationDomainId: c.ObservationDomainId, TimeReceivedNs: c.TimeReceivedNs, Realm: c.Realm, TimeQuality: c.TimeQuality,
 			SamplingKind: c.SamplingKind, ActiveTimeoutMs: c.ActiveTimeoutMs, InactiveTimeoutMs: c.InactiveTimeoutMs, PacketsUnknown: c.PacketsUnknown,
-			SrcAddr: own.SrcAddr, DstAddr: own.DstAddr, NextHop: own.NextHop, BgpNextHop: own.BgpNextHop,
+			Etype: c.Etype, SrcAddr: address.Draw(t, "src"), DstAddr: address.Draw(t, "dst"), NextHop: hop("next hop"), BgpNextHop: hop("BGP next hop"),
 			TimeFlowStartNs: own.TimeFlowStartNs, TimeFlowEndNs: own.TimeFlowEndNs, Direction: own.Direction, RecordId: own.RecordId,
 			ReverseObservable: own.ReverseObservable, TimeSuspect: own.TimeSuspect,
-			Bytes: v("bytes"), SrcPort: u("port"), Etype: u("etype"), SrcVlan: u("vlan") & 0xfff, FlowEndReason: u("reason"), EgressVrfId: u("vrf"),
+			Bytes: v("bytes"), SrcPort: u("port"),
 		}
 		var record []byte
-		for _, n := range []uint64{want.Bytes, uint64(want.SrcPort)<<16 | 0xffff, uint64(want.SrcVlan) | 0xf000, uint64(want.FlowEndReason), uint64(want.EgressVrfId)} {
+		var o Origin
+		numberAt := func(n uint64) int32 {
 			record = binary.BigEndian.AppendUint64(record, n)
+			return int32(len(record) - 8)
 		}
-		var copies Copies // in any order
-		copies.Add(240, 32, 0, 1<<64-1)
-		copies.Add(33, 16, 0, 0xfff)
-		copies.AddConstant(30, uint64(want.Etype))
-		copies.Add(21, 8, 16, 1<<32-1)
-		copies.Add(202, 24, 0, 1<<64-1)
-		copies.Add(9, 0, 0, 1<<64-1)
+		bytesAt := func(b []byte) (at BytesAt) {
+			at.From = int32(len(record))
+			record = append(record, b...)
+			at.To = int32(len(record))
+			return at
+		}
+		hopAt := func(b []byte) BytesAt {
+			switch {
+			case b != nil:
+				return bytesAt(b)
+			case rapid.Bool().Draw(t, "zero"):
+				return bytesAt(make([]byte, 16))
+			}
+			return BytesAt{}
+		}
+		some := func(name string) bool { return rapid.Bool().Draw(t, "has "+name) }
+		// In any order.
+		if some("vrf") {
+			want.EgressVrfId = u("vrf")
+			o.Copy(240, NumberAt{numberAt(uint64(want.EgressVrfId)), 0, 1<<64 - 1})
+		}
+		if some("vlan") {
+			want.SrcVlan = u("vlan") & 0xfff
+			o.Copy(33, NumberAt{numberAt(uint64(want.SrcVlan) | 0xf000), 0, 0xfff})
+		}
+		o.Copy(21, NumberAt{numberAt(uint64(want.SrcPort)<<16 | 0xffff), 16, 1<<32 - 1})
+		if some("reason") {
+			want.FlowEndReason = u("reason")
+			o.Copy(202, NumberAt{numberAt(uint64(want.FlowEndReason)), 0, 1<<64 - 1})
+		}
+		o.Copy(9, NumberAt{numberAt(want.Bytes), 0, 1<<64 - 1})
+		o.Addresses(bytesAt(want.SrcAddr), bytesAt(want.DstAddr), hopAt(want.NextHop), hopAt(want.BgpNextHop))
 
 		var p Pattern
-		p.Begin(&Common{Type: 1, SamplerAddress: bytes.Repeat([]byte{1}, 16), TimeReceivedNs: 1 << 63}) // it is used again
-		p.Begin(&c)
+		p.Begin(&Origin{}, &Common{Type: 1, SamplerAddress: make([]byte, 16), TimeReceivedNs: 1 << 63}) // it is used again
+		p.Begin(&o, &c)
 		before := []byte("before")
-		if got, want := p.Append(bytes.Clone(before), &copies, record, &own), (*Fresh)(want).Append(before); !bytes.Equal(got, want) {
+		if got, want := p.Append(slices.Clone(before), record, &own), (*Fresh)(want).Append(before); !slices.Equal(got, want) {
 			t.Fatalf("got  %x\nwant %x", got, want)
 		}
 	})
+}
+
+// TestPatternFits writes the longest flow there can be, and one that is not all there.
+func TestPatternFits(t *testing.T) {
+	record := bytes.Repeat([]byte{0xff}, 4*16+8)
+	var o Origin
+	o.Addresses(BytesAt{0, 16}, BytesAt{16, 32}, BytesAt{32, 48}, BytesAt{48, 64})
+	for _, fields := range [][2]uint16{{9, 10}, {13, 29}, {33, 38}, {202, 202}, {239, 240}} {
+		for f := fields[0]; f <= fields[1]; f++ {
+			o.Copy(f, NumberAt{At: 64, Mask: 1<<64 - 1})
+		}
+	}
+	const most = 1<<32 - 1
+	var p Pattern
+	p.Begin(&o, &Common{
+		Type: 127, SamplingRate: 1<<64 - 1, SequenceNum: most, SamplerAddress: record[:16], Etype: most, ObservationDomainId: most, TimeReceivedNs: 1<<64 - 1,
+		Realm: most, TimeQuality: 127, SamplingKind: 127, ActiveTimeoutMs: most, InactiveTimeoutMs: most, PacketsUnknown: true,
+	})
+	own := Own{TimeFlowStartNs: 1<<64 - 1, TimeFlowEndNs: 1<<64 - 1, RecordId: 1, Direction: 1, ReverseObservable: true, TimeSuspect: true}
+	if n := len(p.Append(nil, record, &own)); n > patternBytes-pieceBytes {
+		t.Errorf("%d bytes do not fit into %d", n, patternBytes-pieceBytes)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a record was read beyond its end")
+		}
+	}()
+	p.Append(nil, record[:len(record)-1], &own)
 }
 
 func TestEncodedIsWrittenAsTheFlow(t *testing.T) {
