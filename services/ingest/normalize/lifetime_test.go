@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -54,6 +55,23 @@ func TestExpiredTemplatesMakeRoom(t *testing.T) {
 	n.Datagram(after(ipfix().template(310, tuple...).set(310, tupleValues(1, 1)...).datagram(), 30*time.Minute+1), out)
 	if only(t, out); out.RefusedTemplates != 1 || n.templates != 1 || n.fields != len(tuple) {
 		t.Errorf("%d refused; %d templates of %d fields kept", out.RefusedTemplates, n.templates, n.fields)
+	}
+}
+
+// An expired template that makes room for its own successor is given up once.
+func TestExpiredTemplateIsRedefined(t *testing.T) {
+	cfg := Default()
+	cfg.MaxExporterFields = len(tuple)
+	n, out := New(cfg), &Result{}
+	n.Datagram(ipfix().template(300, tuple[:len(tuple)-1]...).datagram(), out)
+	n.Datagram(after(ipfix().template(300, tuple...).datagram(), 31*time.Minute), out)
+	n.Datagram(after(ipfix().template(300, append(slices.Clone(tuple[1:]), spec{ieTCPFlags, 1})...).datagram(), 62*time.Minute), out)
+	if n.templates != 1 || n.fields != len(tuple) || out.RefusedTemplates != 0 {
+		t.Errorf("%d templates of %d fields, %d refused", n.templates, n.fields, out.RefusedTemplates)
+	}
+	n.Datagram(after(ipfix().template(300, append(slices.Clone(tuple), spec{ieTCPFlags, 1})...).datagram(), 93*time.Minute), out)
+	if n.templates != 0 || n.fields != 0 || out.RefusedTemplates != 1 {
+		t.Errorf("%d templates of %d fields, %d refused", n.templates, n.fields, out.RefusedTemplates)
 	}
 }
 

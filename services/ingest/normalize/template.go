@@ -203,6 +203,9 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 		}
 		return old, false
 	}
+	if len(d.variants) >= maxVariants {
+		n.dropTemplates(e, func(t *template) bool { return t.lifetime.untilNs < atNs })
+	}
 	apart := old != nil && d.setApart(old, port, atNs)
 	if apart {
 		old = nil
@@ -235,21 +238,24 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 }
 
 // roomForTemplate tells whether a template of so many fields may be kept in the
-// place of old. Templates that have outlived their use make room.
+// place of old. Templates that have outlived their use make room, old among them.
 func (n *Normalizer) roomForTemplate(e *exporter, d *domain, old *template, fields int, nowNs uint64) bool {
-	count := 1
-	if old != nil {
-		count, fields = 0, fields-len(old.fields)
-	}
 	fits := func() bool {
+		count, more := 1, fields
+		if old != nil && d.has(old) {
+			count, more = 0, fields-len(old.fields)
+		}
 		return n.templates+count <= n.cfg.MaxTemplates && e.templates+count <= n.cfg.MaxExporterTemplates &&
-			n.fields+fields <= n.cfg.MaxTotalFields && e.fields+fields <= n.cfg.MaxExporterFields
+			n.fields+more <= n.cfg.MaxTotalFields && e.fields+more <= n.cfg.MaxExporterFields
 	}
 	return fits() || n.dropExpired(e, nowNs) && fits()
 }
 
-// forgetTemplate gives up a template.
+// forgetTemplate gives up a template, unless it has been already.
 func (n *Normalizer) forgetTemplate(e *exporter, d *domain, t *template) {
+	if !d.has(t) {
+		return
+	}
 	if d.templates[t.id] == t {
 		delete(d.templates, t.id)
 	} else {

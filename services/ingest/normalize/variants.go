@@ -33,6 +33,11 @@ func (d *domain) known(id, port uint16) *template {
 	return t
 }
 
+// has tells whether a template has not been given up.
+func (d *domain) has(t *template) bool {
+	return d.templates[t.id] == t || d.variants[variant{t.id, t.port}] == t
+}
+
 // setApart keeps a template for its own port, where another port has another layout for
 // its id as of atNs. It tells whether it did: no port is known of templates of which
 // earlier builds told, and expired ones have had their time.

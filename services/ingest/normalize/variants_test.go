@@ -74,3 +74,34 @@ func TestEachPortHasItsTemplates(t *testing.T) {
 		t.Errorf("%d templates of %d fields are left", n.templates, n.fields)
 	}
 }
+
+// TestPortsComeAndGo: a process has another port after each restart. Those of before do
+// not take the place of those that are there, however many there were.
+func TestPortsComeAndGo(t *testing.T) {
+	swapped := append([]spec(nil), tuple...)
+	swapped[0], swapped[1] = swapped[1], swapped[0]
+	n, out := New(Default()), &Result{}
+	hear := func(port uint16, hours int, w *writer) {
+		d := after(w.datagram(), time.Duration(hours)*time.Hour)
+		d.Port = port
+		n.Datagram(d, out)
+	}
+	for i := range 3 * maxVariants {
+		layout := tuple
+		if i%2 > 0 {
+			layout = swapped
+		}
+		hear(uint16(1000+i), i/8, v9().template(300, layout...))
+	}
+	if kept := len(n.exporters[exporterAddr].lastDomain.variants); kept > maxVariants {
+		t.Errorf("%d templates of single ports are kept", kept)
+	}
+	out.Reset()
+	hear(1, 30, v9().template(300, tuple...))
+	hear(2, 30, v9().template(300, swapped...))
+	hear(1, 30, v9().set(300, tupleValues(1, 1)...))
+	hear(2, 30, v9().set(300, tupleValues(2, 1)...))
+	if len(out.Flows) != 2 || string(out.Flows[0].SrcAddr) != string(out.Flows[1].DstAddr) {
+		t.Errorf("got %v", out.Flows)
+	}
+}
