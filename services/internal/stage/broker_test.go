@@ -240,6 +240,26 @@ func feed(t *testing.T, cfg Config, s *script, pause func(eventtime.Tick)) {
 	}
 }
 
+// written is a pause of feed: until the tick is in the log, so that what happens between
+// two ticks happens amid the stream and not after it.
+func written(t *testing.T, cfg Config) (pause func()) {
+	t.Helper()
+	c := cfg.client()
+	t.Cleanup(c.close)
+	before := int64(0)
+	return func() {
+		await(t, "the tick in the log", func() bool {
+			_, end, err := c.offsets(t.Context(), cfg.Topic(FlowsRaw), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			grown := end > before
+			before = end
+			return grown
+		})
+	}
+}
+
 // feedConfig has a queue so small that the source must wait.
 func feedConfig(cfg Config) Config {
 	cfg.QueueBytes = 1 << 20

@@ -140,8 +140,9 @@ func TestPoliciesAmongKills(t *testing.T) {
 	defer log.Close()
 	rng := rand.New(rand.NewPCG(5, 5))
 	version := int64(0)
+	written := written(t, cfg)
 	pause := func(tick eventtime.Tick) {
-		time.Sleep(10 * time.Millisecond) // the pace of the input, not a wait
+		written()
 		if tick%12 == 0 {
 			i := rng.IntN(2)
 			members[i].kill()

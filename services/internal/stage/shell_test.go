@@ -77,8 +77,9 @@ func TestKillsAndRebalances(t *testing.T) {
 		}
 	}
 	rng := rand.New(rand.NewPCG(3, 3))
+	written := written(t, cfg)
 	pause := func(tick eventtime.Tick) {
-		time.Sleep(10 * time.Millisecond) // the pace of the input, not a wait
+		written()
 		if tick%20 != 0 {
 			return
 		}
