@@ -45,7 +45,8 @@ func appendMessage(batch []byte, m Message, size int) []byte {
 var ErrTruncated = errors.New("batch is truncated")
 
 // Next cuts the first message off a batch. At the end of the batch it returns
-// nil, nil, nil. The message aliases the batch.
+// nil, nil, nil. The message aliases the batch, and so does its capacity: readers look at
+// what lies behind it (Fields.ReadFlow).
 func Next(batch []byte) (msg, rest []byte, err error) {
 	if len(batch) == 0 {
 		return nil, nil, nil
@@ -55,7 +56,7 @@ func Next(batch []byte) (msg, rest []byte, err error) {
 		return nil, nil, ErrTruncated
 	}
 	end := n + int(size)
-	return batch[n:end:end], batch[end:], nil
+	return batch[n:end], batch[end:], nil
 }
 
 // Count is the number of messages in a batch.

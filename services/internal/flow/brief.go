@@ -111,36 +111,12 @@ var traits = [256]trait{
 	238: isVarint, 239: isVarint, 240: isVarint, 241: isVarint, 242: isVarint, 243: isVarint,
 }
 
-// Places of the numbers that a Brief is made of; those of all other fields go
-// to the first.
-const (
-	_ = iota
-	atRate
-	atBytes
-	atPackets
-	atInIf
-	atProto
-	atSrcPort
-	atDstPort
-	atICMPType
-	atICMPCode
-	atFlags
-	atDomain
-	atReceived
-	atStart
-	atEnd
-	atDirection
-	atRealm
-	atActive
-	atInactive
-	atLate
-	places
-)
-
+// placeOf is where the fields go that a Brief is made of; all others go to the first place.
 var placeOf = [256]uint8{
-	3: atRate, 9: atBytes, 10: atPackets, 18: atInIf, 20: atProto, 21: atSrcPort, 22: atDstPort, 26: atFlags, 70: atDomain,
-	31: atICMPType, 32: atICMPCode, 110: atReceived, 111: atStart, 112: atEnd, 200: atDirection, 201: atRealm,
-	233: atActive, 234: atInactive, 241: atLate,
+	6: AtSrc, 7: AtDst, 11: AtSampler, 232: AtRecordID,
+	3: AtRate, 9: AtBytes, 10: AtPackets, 18: AtInIf, 20: AtProto, 21: AtSrcPort, 22: AtDstPort, 26: AtFlags, 70: AtDomain,
+	31: AtICMPType, 32: AtICMPCode, 110: AtReceived, 111: AtStart, 112: AtEnd, 200: AtDirection, 201: AtRealm,
+	233: AtActive, 234: AtInactive, 241: AtLate,
 }
 
 // reading is how a flow could be read.
@@ -156,17 +132,26 @@ const (
 	unusual
 )
 
-// read reads a flow from its wire form.
-func (b *Brief) read(wire []byte) reading {
+// quick reads a flow if it is as they mostly are.
+func (b *Brief) quick(wire []byte, f *Fields) bool {
+	if !f.ordinary(wire) || len(f.Nested) > 0 || uint16(load(wire[:cap(wire)], f.Tail)) == tag(fieldAuthority, varint) {
+		return false
+	}
+	b.Wire, b.Tail, b.Telling = wire, uint32(f.Tail), false
+	b.fill(f)
+	return true
+}
+
+// read reads any flow.
+func (b *Brief) read(wire []byte, f *Fields) reading {
 	var (
-		v    [places]uint64
 		last uint
 		told trait
 		how  = plain
 		tail = 0
 		i    = 0
 	)
-	b.Key.Src.Addr, b.Key.Dst.Addr, b.Sampler, b.RecordID = Addr{}, Addr{}, Addr{}, 0
+	f.Numbers, f.Texts = [numberPlaces]uint64{}, [textPlaces][]byte{}
 	for i < len(wire) {
 		start, t := i, uint(wire[i])
 		i++
@@ -191,36 +176,19 @@ func (b *Brief) read(wire []byte) reading {
 		told |= is
 		switch {
 		case t&7 == varint && is&isVarint != 0:
-			if i < len(wire) && wire[i] < 0x80 {
-				v[placeOf[number]] = uint64(wire[i])
-				i++
-				break
-			}
 			x, end := Varint(wire, i)
 			if end < 0 {
 				return unusual
 			}
-			v[placeOf[number]] = x
+			f.Numbers[placeOf[number]%numberPlaces] = x
 			i = end
 		case t&7 == text && is&isBytes != 0:
 			size, begin := Varint(wire, i)
 			if begin < 0 || size > uint64(len(wire)-begin) {
 				return unusual
 			}
-			i = begin
-			switch end := i + int(size); number {
-			case 6:
-				b.Key.Src.Addr.set(wire[i:end])
-				i = end
-			case 7:
-				b.Key.Dst.Addr.set(wire[i:end])
-				i = end
-			case 11:
-				b.Sampler.set(wire[i:end])
-				i = end
-			default:
-				i = end
-			}
+			i = begin + int(size)
+			f.Texts[placeOf[number]%textPlaces] = wire[begin:i]
 			if is&nested != 0 {
 				how = doubtful
 			}
@@ -228,9 +196,7 @@ func (b *Brief) read(wire []byte) reading {
 			if len(wire)-i < 8 {
 				return unusual
 			}
-			if number == 232 {
-				b.RecordID = binary.LittleEndian.Uint64(wire[i:])
-			}
+			f.Numbers[placeOf[number]%numberPlaces] = binary.LittleEndian.Uint64(wire[i:])
 			i += 8
 		default:
 			return unusual
@@ -242,14 +208,23 @@ func (b *Brief) read(wire []byte) reading {
 	if told&ours != 0 {
 		return unusual
 	}
-	b.Wire, b.Tail = wire, uint32(tail)
-	b.Key.Realm, b.Key.Proto = uint32(v[atRealm]), uint8(v[atProto])
-	b.Key.SetPorts(uint32(v[atSrcPort]), uint32(v[atDstPort]), uint32(v[atICMPType]), uint32(v[atICMPCode]))
-	b.Egress, b.Late = uint32(v[atDirection]) == uint32(flowv1.Direction_DIRECTION_EGRESS), v[atLate] != 0
-	b.InIf, b.Domain = uint32(v[atInIf]), uint32(v[atDomain])
-	b.ActiveTimeoutMs, b.InactiveTimeoutMs = uint32(v[atActive]), uint32(v[atInactive])
-	b.TCPFlags, b.Telling = tcpFlags(b.Key.Proto, v[atFlags]), told&telling != 0
-	b.Bytes, b.Packets, b.SamplingRate = v[atBytes], v[atPackets], v[atRate]
-	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs = v[atReceived], v[atStart], v[atEnd]
+	b.Wire, b.Tail, b.Telling = wire, uint32(tail), told&telling != 0
+	b.fill(f)
 	return how
+}
+
+// fill takes in the fields.
+func (b *Brief) fill(f *Fields) {
+	v := &f.Numbers
+	b.Key.Src.Addr.set(f.Texts[AtSrc])
+	b.Key.Dst.Addr.set(f.Texts[AtDst])
+	b.Sampler.set(f.Texts[AtSampler])
+	b.Key.Realm, b.Key.Proto = uint32(v[AtRealm]), uint8(v[AtProto])
+	b.Key.SetPorts(uint32(v[AtSrcPort]), uint32(v[AtDstPort]), uint32(v[AtICMPType]), uint32(v[AtICMPCode]))
+	b.Egress, b.Late = uint32(v[AtDirection]) == uint32(flowv1.Direction_DIRECTION_EGRESS), v[AtLate] != 0
+	b.InIf, b.Domain = uint32(v[AtInIf]), uint32(v[AtDomain])
+	b.ActiveTimeoutMs, b.InactiveTimeoutMs = uint32(v[AtActive]), uint32(v[AtInactive])
+	b.TCPFlags = tcpFlags(b.Key.Proto, v[AtFlags])
+	b.Bytes, b.Packets, b.SamplingRate = v[AtBytes], v[AtPackets], v[AtRate]
+	b.TimeReceivedNs, b.TimeFlowStartNs, b.TimeFlowEndNs, b.RecordID = v[AtReceived], v[AtStart], v[AtEnd], v[AtRecordID]
 }

@@ -2,6 +2,9 @@ package flow
 
 import (
 	"bytes"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -111,10 +114,13 @@ func checkBrief(t interface {
 	Fatalf(string, ...any)
 }, wire []byte) {
 	t.Helper()
+	wire = slices.Clip(wire)
 	f := &flowv1.Flow{}
 	fault := f.UnmarshalVT(wire)
 	var d Briefs
-	if ok := d.AddOne(wire); ok != (fault == nil) {
+	ok := d.AddOne(wire)
+	checkRoomy(t, wire, &d, ok)
+	if ok != (fault == nil) {
 		if ok || validFields(wire) { // numbers beyond protobuf's are refused
 			t.Fatalf("%x: taken %v, the decoder says %v", wire, ok, fault)
 		}
@@ -132,6 +138,63 @@ func checkBrief(t interface {
 		t.Fatalf("%x: read\n%+v, decoded\n%+v", wire, got, want)
 	}
 	checkSpliced(t, f, want)
+}
+
+// checkRoomy holds what is read where there is room behind a message against what is read
+// where there is none, whatever lies there.
+func checkRoomy(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, wire []byte, want *Briefs, wanted bool) {
+	t.Helper()
+	for _, behind := range [][]byte{{0xff}, {0}, {0xb0, 1}, append([]byte{0x79}, wire...), {0xf0, 6, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1}} {
+		roomy := append(wire, bytes.Repeat(behind, slack/len(behind)+1)...)[:len(wire)]
+		var got Briefs
+		if got.AddOne(roomy) != wanted {
+			t.Fatalf("%x: taken %v, and %v where %x lies behind it", wire, wanted, !wanted, behind)
+		}
+		if wanted {
+			g, w := *got.Records[0], *want.Records[0]
+			if !bytes.Equal(g.Wire, w.Wire) {
+				t.Fatalf("%x: kept as %x, and as %x where %x lies behind it", wire, w.Wire, g.Wire, behind)
+			}
+			if g.Wire, w.Wire = nil, nil; !reflect.DeepEqual(g, w) {
+				t.Fatalf("%x: read\n%+v, and where %x lies behind it\n%+v", wire, w, behind, g)
+			}
+		}
+		var one, other Fields
+		if !one.ordinary(roomy) {
+			continue
+		}
+		if !other.Read(wire, &flowLayout) {
+			t.Fatalf("%x: is ordinary, and cannot be read", wire)
+		}
+		other.Tail, other.Numbers[0], other.Texts[0] = one.Tail, 0, nil
+		if one.Numbers[0] = 0; !reflect.DeepEqual(one, other) {
+			t.Fatalf("%x: read as ordinary\n%+v, otherwise\n%+v", wire, one, other)
+		}
+	}
+}
+
+func TestOrdinaryFlowsAreReadAsSuch(t *testing.T) {
+	plenty := &flowv1.Flow{
+		Type: flowv1.FlowType_FLOW_TYPE_IPFIX, SrcAddr: []byte{10, 0, 0, 1}, DstAddr: make([]byte, 16), Bytes: 1 << 40, Packets: 1 << 30, NextHop: []byte{10, 0, 0, 9},
+		NextHopAs: 1, SrcAs: 64_512, DstAs: 13_335, SrcNet: 24, DstNet: 16, OutIf: 7, Proto: ProtoICMP, IpTos: 4, ForwardingStatus: 64, IpTtl: 63,
+		SrcMac: 0x1234_5678_9abc, DstMac: 1, VlanId: 4000, IcmpType: 8, IcmpCode: 1, SrcVlan: 5, DstVlan: 6, FragmentId: 7, FragmentOffset: 8, Ipv6FlowLabel: 9, IpFlags: 2,
+		ObservationPointId: 3, TimeReceivedNs: 1_772_442_001_158_215_000, TimeFlowStartNs: 5, Realm: 70_000, FlowEndReason: 3, PairId: 12, InitiatorHint: 1,
+		Reporters: []*flowv1.Reporter{{SamplerAddress: []byte{192, 0, 2, 1}}, {Application: strings.Repeat("x", 200)}}, Authority: 1,
+		FirewallEvent: 2, InitialTcpFlags: 2, IngressVrfId: 1, EgressVrfId: 2, Late: true, PacketsUnknown: true, TimeSuspect: true,
+	}
+	wire, err := plenty.MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, wire := range map[string][]byte{"a router's": routersFlow(t), "one with much": wire, "an empty one": nil} {
+		var f Fields
+		if !f.ordinary(append(slices.Clip(wire), make([]byte, slack)...)[:len(wire)]) {
+			t.Errorf("%s takes the long way", name)
+		}
+	}
 }
 
 func equalBriefs(a, b Brief) bool {
@@ -268,9 +331,11 @@ func BenchmarkPass(b *testing.B) {
 	})
 	b.Run("spliced", func(b *testing.B) {
 		var brief Brief
+		var fields Fields
+		roomy := append(slices.Clip(wire), make([]byte, slack)...)[:len(wire)]
 		for b.Loop() {
-			if brief.read(wire) != plain {
-				b.Fatal("unusual")
+			if !brief.quick(roomy, &fields) {
+				b.Fatal("not ordinary")
 			}
 			out = AppendDelimited(out[:0], &Spliced{Wire: brief.Wire, Tail: brief.Tail, Authority: 1})
 		}

@@ -16,6 +16,7 @@ type Briefs struct {
 	Bad    Bad
 	all    []*Brief
 	full   flowv1.Flow
+	fields Fields
 	again  []byte
 	sorter Sorter
 	spare  []*Brief
@@ -43,9 +44,11 @@ func (d *Briefs) Add(batch []byte) {
 // AddOne reads a flow, and tells whether it is one.
 func (d *Briefs) AddOne(wire []byte) bool {
 	b := d.next()
-	if how := b.read(wire); how != plain && !d.mend(b, wire, how) {
-		d.Bad.Undecodable++
-		return false
+	if !b.quick(wire, &d.fields) {
+		if how := b.read(wire, &d.fields); how != plain && !d.mend(b, wire, how) {
+			d.Bad.Undecodable++
+			return false
+		}
 	}
 	d.Records = append(d.Records, b)
 	return true
@@ -81,7 +84,7 @@ func (d *Briefs) mend(b *Brief, wire []byte, how reading) bool {
 	if _, err := f.MarshalToSizedBufferVT(again); err != nil {
 		return false
 	}
-	return b.read(again) != unusual
+	return b.read(again, &d.fields) != unusual
 }
 
 // Sort puts the records into the order of Orders.Raw.

@@ -11,6 +11,8 @@ type Fields struct {
 	Texts [textPlaces][]byte
 	// Nested are the messages within, as they came.
 	Nested [][]byte
+	// Tail is where the fields behind the reporters begin, where that is asked for.
+	Tail int
 }
 
 // Powers of two, so that no place is out of bounds.

@@ -53,7 +53,7 @@ func (in *Input) Add(batch []byte) {
 // read takes the short way, and tells whether that did.
 func (in *Input) read(msg []byte) bool {
 	r, views := &in.report, len(in.views)
-	if !r.Read(msg, &flowLayout) {
+	if !r.ReadFlow(msg) {
 		return false
 	}
 	for _, b := range r.Nested {

@@ -28,14 +28,14 @@ type pair struct{ low, high flow.Addr }
 // locate finds the place of a flow.
 func (in *Input) locate(p *place, r *report) {
 	n := &r.Numbers
-	src, dst := r.Texts[atSrc], r.Texts[atDst]
-	p.realm, p.proto = uint32(n[atRealm]), uint8(n[atProto])
+	src, dst := r.Texts[flow.AtSrc], r.Texts[flow.AtDst]
+	p.realm, p.proto = uint32(n[flow.AtRealm]), uint8(n[flow.AtProto])
 	if len(src) != 4 || len(dst) != 4 || !flow.HasPorts(p.proto) {
 		in.locateAny(p, r)
 		return
 	}
-	low, lowPort := binary.BigEndian.Uint32(src), uint16(n[atSrcPort])
-	high, highPort := binary.BigEndian.Uint32(dst), uint16(n[atDstPort])
+	low, lowPort := binary.BigEndian.Uint32(src), uint16(n[flow.AtSrcPort])
+	high, highPort := binary.BigEndian.Uint32(dst), uint16(n[flow.AtDstPort])
 	p.side = 0
 	if low > high || low == high && lowPort > highPort {
 		low, lowPort, high, highPort = high, highPort, low, lowPort
@@ -52,8 +52,8 @@ func (in *Input) locate(p *place, r *report) {
 func (in *Input) locateAny(p *place, r *report) {
 	n := &r.Numbers
 	k := flow.Key{Realm: p.realm, Proto: p.proto}
-	k.Src.Addr, k.Dst.Addr = flow.AddrFrom(r.Texts[atSrc]), flow.AddrFrom(r.Texts[atDst])
-	k.SetPorts(uint32(n[atSrcPort]), uint32(n[atDstPort]), uint32(n[atICMPType]), uint32(n[atICMPCode]))
+	k.Src.Addr, k.Dst.Addr = flow.AddrFrom(r.Texts[flow.AtSrc]), flow.AddrFrom(r.Texts[flow.AtDst])
+	k.SetPorts(uint32(n[flow.AtSrcPort]), uint32(n[flow.AtDstPort]), uint32(n[flow.AtICMPType]), uint32(n[flow.AtICMPCode]))
 	c, forward := k.Conversation()
 	p.side = 0
 	if !forward {

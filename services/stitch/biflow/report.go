@@ -11,47 +11,6 @@ import (
 // then packed into a segment.
 type report struct{ flow.Fields }
 
-// Places of numbers; those that nobody looks at go to the first.
-const (
-	_ = iota
-	atType
-	atRate
-	atBytes
-	atPackets
-	atProto
-	atSrcPort
-	atDstPort
-	atForwarding
-	atFlags
-	atICMPType
-	atICMPCode
-	atDomain
-	atReceived
-	atStart
-	atEnd
-	atDirection
-	atRealm
-	atEndReason
-	atHint
-	atQuality
-	atKind
-	atRecordID
-	atActive
-	atReverse
-	atFirewall
-	atInitialFlags
-	atLate
-	atPacketsUnknown
-)
-
-// Places of texts.
-const (
-	_ = iota
-	atSrc
-	atDst
-	atSampler
-)
-
 // FirewallEvent, IANA element 233.
 const (
 	eventDeleted = 2
@@ -64,29 +23,29 @@ const forwardingDropped = 128
 // of reads a message.
 func (r *report) of(f *flowv1.Flow) {
 	n := &r.Numbers
-	n[atType], n[atHint], n[atDirection] = uint64(f.Type), uint64(f.InitiatorHint), uint64(f.Direction)
-	n[atKind], n[atQuality] = uint64(f.SamplingKind), uint64(f.TimeQuality)
-	n[atStart], n[atEnd], n[atReceived], n[atRecordID] = f.TimeFlowStartNs, f.TimeFlowEndNs, f.TimeReceivedNs, f.RecordId
-	n[atBytes], n[atPackets], n[atRate] = f.Bytes, f.Packets, f.SamplingRate
-	n[atRealm], n[atDomain], n[atProto] = uint64(f.Realm), uint64(f.ObservationDomainId), uint64(f.Proto)
-	n[atSrcPort], n[atDstPort] = uint64(f.SrcPort), uint64(f.DstPort)
-	n[atICMPType], n[atICMPCode] = uint64(f.IcmpType), uint64(f.IcmpCode)
-	n[atFlags], n[atInitialFlags] = uint64(f.TcpFlags), uint64(f.InitialTcpFlags)
-	n[atActive], n[atEndReason] = uint64(f.ActiveTimeoutMs), uint64(f.FlowEndReason)
-	n[atForwarding], n[atFirewall] = uint64(f.ForwardingStatus), uint64(f.FirewallEvent)
+	n[flow.AtType], n[flow.AtHint], n[flow.AtDirection] = uint64(f.Type), uint64(f.InitiatorHint), uint64(f.Direction)
+	n[flow.AtKind], n[flow.AtQuality] = uint64(f.SamplingKind), uint64(f.TimeQuality)
+	n[flow.AtStart], n[flow.AtEnd], n[flow.AtReceived], n[flow.AtRecordID] = f.TimeFlowStartNs, f.TimeFlowEndNs, f.TimeReceivedNs, f.RecordId
+	n[flow.AtBytes], n[flow.AtPackets], n[flow.AtRate] = f.Bytes, f.Packets, f.SamplingRate
+	n[flow.AtRealm], n[flow.AtDomain], n[flow.AtProto] = uint64(f.Realm), uint64(f.ObservationDomainId), uint64(f.Proto)
+	n[flow.AtSrcPort], n[flow.AtDstPort] = uint64(f.SrcPort), uint64(f.DstPort)
+	n[flow.AtICMPType], n[flow.AtICMPCode] = uint64(f.IcmpType), uint64(f.IcmpCode)
+	n[flow.AtFlags], n[flow.AtInitialFlags] = uint64(f.TcpFlags), uint64(f.InitialTcpFlags)
+	n[flow.AtActive], n[flow.AtEndReason] = uint64(f.ActiveTimeoutMs), uint64(f.FlowEndReason)
+	n[flow.AtForwarding], n[flow.AtFirewall] = uint64(f.ForwardingStatus), uint64(f.FirewallEvent)
 	if f.Vpc != nil && f.Vpc.Action == "REJECT" {
-		n[atForwarding] = forwardingDropped
+		n[flow.AtForwarding] = forwardingDropped
 	}
-	n[atReverse], n[atLate], n[atPacketsUnknown] = oneIf(f.ReverseObservable), oneIf(f.Late), oneIf(f.PacketsUnknown)
-	r.Texts[atSrc], r.Texts[atDst], r.Texts[atSampler] = f.SrcAddr, f.DstAddr, f.SamplerAddress
+	n[flow.AtReverse], n[flow.AtLate], n[flow.AtPacketsUnknown] = oneIf(f.ReverseObservable), oneIf(f.Late), oneIf(f.PacketsUnknown)
+	r.Texts[flow.AtSrc], r.Texts[flow.AtDst], r.Texts[flow.AtSampler] = f.SrcAddr, f.DstAddr, f.SamplerAddress
 }
 
 // ofReporter reads the message of a reporter.
 func (r *report) ofReporter(m *flowv1.Reporter) {
 	n := &r.Numbers
-	n[atDomain], n[atDirection] = uint64(m.ObservationDomainId), uint64(m.Direction)
-	n[atForwarding], n[atFirewall] = uint64(m.ForwardingStatus), uint64(m.FirewallEvent)
-	r.Texts[atSampler] = m.SamplerAddress
+	n[flow.AtDomain], n[flow.AtDirection] = uint64(m.ObservationDomainId), uint64(m.Direction)
+	n[flow.AtForwarding], n[flow.AtFirewall] = uint64(m.ForwardingStatus), uint64(m.FirewallEvent)
+	r.Texts[flow.AtSampler] = m.SamplerAddress
 }
 
 func oneIf(v bool) uint64 {
@@ -99,9 +58,9 @@ func oneIf(v bool) uint64 {
 // point is who reported.
 func (r *report) point() point {
 	return point{
-		sampler: flow.AddrFrom(r.Texts[atSampler]),
-		domain:  uint32(r.Numbers[atDomain]),
-		egress:  flowv1.Direction(r.Numbers[atDirection]) == flowv1.Direction_DIRECTION_EGRESS,
+		sampler: flow.AddrFrom(r.Texts[flow.AtSampler]),
+		domain:  uint32(r.Numbers[flow.AtDomain]),
+		egress:  flowv1.Direction(r.Numbers[flow.AtDirection]) == flowv1.Direction_DIRECTION_EGRESS,
 	}
 }
 
@@ -110,13 +69,13 @@ func (r *report) view() view { return view{r.point(), r.denied()} }
 // denied tells whether a firewall or router dropped the flow: NSEL event 3,
 // forwardingStatus 128 to 191, AWS action REJECT.
 func (r *report) denied() bool {
-	return uint32(r.Numbers[atFirewall]) == eventDenied || uint32(r.Numbers[atForwarding])>>6 == 2
+	return uint32(r.Numbers[flow.AtFirewall]) == eventDenied || uint32(r.Numbers[flow.AtForwarding])>>6 == 2
 }
 
 // marks are what the flow marks its conversation with.
 func (r *report) marks() (m marks) {
-	m.set(reverse, r.Numbers[atReverse] != 0)
-	m.set(packetsUnknown, r.Numbers[atPacketsUnknown] != 0)
+	m.set(reverse, r.Numbers[flow.AtReverse] != 0)
+	m.set(packetsUnknown, r.Numbers[flow.AtPacketsUnknown] != 0)
 	m.set(denied, r.denied())
 	return m
 }
@@ -127,11 +86,11 @@ func (r *report) marks() (m marks) {
 // or a client's SYN and later ACKs. A SYN without any ACK is a client's, however
 // many packets there were.
 func (r *report) tcpRole() role {
-	flags, single := uint32(r.Numbers[atFlags]), r.Numbers[atPackets] == 1
-	if first := uint32(r.Numbers[atInitialFlags]); first != 0 {
+	flags, single := uint32(r.Numbers[flow.AtFlags]), r.Numbers[flow.AtPackets] == 1
+	if first := uint32(r.Numbers[flow.AtInitialFlags]); first != 0 {
 		flags, single = first, true
 	}
-	if flowv1.FlowType(r.Numbers[atType]) == flowv1.FlowType_FLOW_TYPE_AWS_VPC {
+	if flowv1.FlowType(r.Numbers[flow.AtType]) == flowv1.FlowType_FLOW_TYPE_AWS_VPC {
 		// AWS reports SYN as 2, SYN|ACK as 18, and never ACK alone.
 		single = true
 	}

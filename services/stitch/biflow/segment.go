@@ -4,6 +4,7 @@ import (
 	"math"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 // segment is what a table takes in of one flow, packed: a tick has tens of
@@ -49,14 +50,14 @@ type view struct {
 // pack takes in what a report says. Place, point and extra are the caller's to set.
 func (s *segment) pack(r *report) {
 	n := &r.Numbers
-	s.start, s.end, s.received, s.recordID = n[atStart], n[atEnd], n[atReceived], n[atRecordID]
-	s.bytes, s.packets, s.rate = n[atBytes], n[atPackets], n[atRate]
-	s.activeMs, s.marks = uint32(n[atActive]), r.marks()
-	s.icmp = uint16(n[atICMPType])<<8 | uint16(n[atICMPCode])
-	s.flags, s.role = uint8(n[atFlags]), r.tcpRole()
-	s.hint, s.endReason = small(n[atHint]), small(n[atEndReason])
-	s.kind, s.quality = uint8(n[atKind]), uint8(n[atQuality])
-	s.late, s.deleted = n[atLate] != 0, uint32(n[atFirewall]) == eventDeleted
+	s.start, s.end, s.received, s.recordID = n[flow.AtStart], n[flow.AtEnd], n[flow.AtReceived], n[flow.AtRecordID]
+	s.bytes, s.packets, s.rate = n[flow.AtBytes], n[flow.AtPackets], n[flow.AtRate]
+	s.activeMs, s.marks = uint32(n[flow.AtActive]), r.marks()
+	s.icmp = uint16(n[flow.AtICMPType])<<8 | uint16(n[flow.AtICMPCode])
+	s.flags, s.role = uint8(n[flow.AtFlags]), r.tcpRole()
+	s.hint, s.endReason = small(n[flow.AtHint]), small(n[flow.AtEndReason])
+	s.kind, s.quality = uint8(n[flow.AtKind]), uint8(n[flow.AtQuality])
+	s.late, s.deleted = n[flow.AtLate] != 0, uint32(n[flow.AtFirewall]) == eventDeleted
 }
 
 // small is a number of 32 bits, of which those beyond 255 are all alike.
