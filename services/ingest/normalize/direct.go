@@ -143,7 +143,7 @@ func (n *Normalizer) beginDirect(m *message, d *direct) bool {
 	w.selective = m.dom.samplers.byID != nil || m.dom.samplers.byInterface != nil
 	quality := flowv1.TimeQuality_TIME_QUALITY_ABSOLUTE
 	if d.relative {
-		quality = flowv1.TimeQuality_TIME_QUALITY_UPTIME
+		quality = max(m.relativeQuality(), flowv1.TimeQuality_TIME_QUALITY_UPTIME)
 	}
 	by := m.samplingOf(sampling{}, 0, 0)
 	active, inactive := m.timeouts()

@@ -24,7 +24,7 @@ func (n *Normalizer) netflow9(m *message, b []byte, out *Result) {
 	uptime := binary.BigEndian.Uint32(b[4:])
 	seconds := binary.BigEndian.Uint32(b[8:])
 	m.sequence = binary.BigEndian.Uint32(b[12:])
-	m.exportNs = uint64(seconds) * nsPerS
+	m.exportNs = exportTime(seconds, 0)
 	m.header = b[:v9Header]
 	if !n.enter(m, domainKey{kind: m.kind, id: binary.BigEndian.Uint32(b[16:])}) {
 		return
@@ -36,18 +36,27 @@ func (n *Normalizer) netflow9(m *message, b []byte, out *Result) {
 	if m.dom.uptimeUnit.observe(uptime, m.exportMs()) {
 		m.exp.uptimeSeconds = true
 	}
-	m.setUptime(uptime, int64(seconds)*1000, 1000)
+	m.setUptime(uptime, 1000)
 	n.sets(m, b[v9Header:], out)
 	m.leave(out)
 }
 
-// setUptime takes in the header's uptime and time of day.
-func (m *message) setUptime(uptime uint32, unixMs, resolutionMs int64) {
+// exportTime is a header's time of day. Exporters that have no clock leave it zero.
+func exportTime(seconds, nanos uint32) uint64 {
+	if seconds == 0 {
+		return 0
+	}
+	return uint64(seconds)*nsPerS + uint64(nanos)
+}
+
+// setUptime takes in the header's uptime, beside its time of day, which was cut to
+// multiples of resolutionMs.
+func (m *message) setUptime(uptime uint32, resolutionMs int64) {
 	if m.exp.uptimeSeconds {
 		uptime *= 1000
 	}
 	m.hasUptime, m.uptime = true, uptime
-	m.bootMs = m.dom.boot.observe(unixMs, int64(uptime), resolutionMs)
+	m.bootMs = m.dom.boot.observe(m.exportMs(), int64(uptime), resolutionMs)
 }
 
 // ipfix reads the IPFIX messages of a datagram (RFC 7011 §3.1).
@@ -74,7 +83,7 @@ func (n *Normalizer) ipfix(m *message, b []byte, out *Result) {
 		}
 		m.end = whole - len(b) + length
 		m.at(m.end - length)
-		m.exportNs = uint64(binary.BigEndian.Uint32(b[4:])) * nsPerS
+		m.exportNs = exportTime(binary.BigEndian.Uint32(b[4:]), 0)
 		m.sequence = binary.BigEndian.Uint32(b[8:])
 		m.header = b[:ipfixHeader]
 		if !n.enter(m, domainKey{kind: m.kind, id: binary.BigEndian.Uint32(b[12:])}) {

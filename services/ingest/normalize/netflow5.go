@@ -43,7 +43,7 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 	uptime := binary.BigEndian.Uint32(b[4:])
 	seconds, nanos := binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
 	m.sequence = binary.BigEndian.Uint32(b[16:])
-	m.exportNs = uint64(seconds)*nsPerS + uint64(nanos)
+	m.exportNs = exportTime(seconds, nanos)
 	// Engine type and id: the line card that metered.
 	engine := uint32(binary.BigEndian.Uint16(b[20:]))
 	if !n.enter(m, domainKey{kind: m.kind, id: engine}) {
@@ -53,7 +53,7 @@ func (n *Normalizer) netflow5(m *message, b []byte, out *Result) {
 		return
 	}
 	n.setClock(m, nsPerMs, out)
-	m.setUptime(uptime, m.exportMs(), 1)
+	m.setUptime(uptime, 1)
 	// The upper two bits are the mode, the rest is one in how many.
 	m.headerSampling = oneIn(uint64(binary.BigEndian.Uint16(b[22:])&0x3fff), flowv1.SamplingKind_SAMPLING_KIND_PACKET)
 

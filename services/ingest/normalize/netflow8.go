@@ -103,7 +103,7 @@ func (n *Normalizer) netflow8(m *message, b []byte, out *Result) {
 	}
 	count := int(binary.BigEndian.Uint16(b[2:]))
 	uptime := binary.BigEndian.Uint32(b[4:])
-	m.exportNs = uint64(binary.BigEndian.Uint32(b[8:]))*nsPerS + uint64(binary.BigEndian.Uint32(b[12:]))
+	m.exportNs = exportTime(binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:]))
 	m.sequence = binary.BigEndian.Uint32(b[16:])
 	scheme := int(b[22])
 	// Each scheme of an engine has its own count of flows.
@@ -114,7 +114,7 @@ func (n *Normalizer) netflow8(m *message, b []byte, out *Result) {
 		return
 	}
 	n.setClock(m, nsPerMs, out)
-	m.setUptime(uptime, m.exportMs(), 1)
+	m.setUptime(uptime, 1)
 	if scheme == 0 || scheme >= len(n.v8) {
 		m.fail("unknown_aggregation")
 		return

@@ -133,6 +133,7 @@ type message struct {
 	// header is the message's, as it came.
 	header   []byte
 	sequence uint32
+	// exportNs is by the exporter's clock; 0 if it has none.
 	exportNs uint64
 	// uptime is the header's, in milliseconds, and bootMs when it was 0.
 	hasUptime      bool
@@ -161,8 +162,17 @@ type message struct {
 	bad string
 }
 
-// exportMs is the export time in milliseconds.
-func (m *message) exportMs() int64 { return int64(m.exportNs / nsPerMs) }
+// exportedNs is when the message was exported: where its header does not tell, when it
+// was received.
+func (m *message) exportedNs() uint64 {
+	if m.exportNs == 0 {
+		return m.receivedNs
+	}
+	return m.exportNs
+}
+
+// exportMs is exportedNs in milliseconds.
+func (m *message) exportMs() int64 { return int64(m.exportedNs() / nsPerMs) }
 
 // fail notes that part of the datagram cannot be read.
 func (m *message) fail(reason string) {

@@ -92,6 +92,9 @@ func abs(v int64) int64 { return max(v, -v) }
 // setClock holds the exporter's clock against ours, and begins a message's times. A
 // changed correction is told to the others.
 func (n *Normalizer) setClock(m *message, resolutionNs uint64, out *Result) {
+	if m.exportNs == 0 {
+		return // there is no clock that could be wrong
+	}
 	c := &m.exp.skew
 	if m.session == 0 && c.observe(m.exportNs, resolutionNs, m.receivedNs) {
 		fact := &flowv1.ExporterFact{

@@ -1,6 +1,10 @@
 package normalize
 
-import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+import (
+	"math"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
 
 // stamp works out when a flow was, from what its record says and the message it
 // came in, and how far that can be trusted.
@@ -23,10 +27,12 @@ func (n *Normalizer) stamp(m *message, p *plan, f *flowv1.Flow, s *scratch) {
 		}
 	}
 	if p.start == timeDelta {
-		start = before(m.exportNs, s.startDelta*1000)
+		start = before(m.exportedNs(), min(s.startDelta, math.MaxUint32)*1000)
+		worse(m.relativeQuality())
 	}
 	if p.end == timeDelta {
-		end = before(m.exportNs, s.endDelta*1000)
+		end = before(m.exportedNs(), min(s.endDelta, math.MaxUint32)*1000)
+		worse(m.relativeQuality())
 	}
 	switch {
 	case p.start != timeNone && p.end != timeNone:
@@ -92,7 +98,7 @@ func (m *message) doubtful(startNs, endNs, futureNs, patienceNs uint64) bool {
 // of a record count: that of the header's uptime where it has one, else of boot.
 func (m *message) uptimeBase(s *scratch) (base int64, q flowv1.TimeQuality) {
 	if m.hasUptime {
-		return m.bootMs + int64(m.uptime), flowv1.TimeQuality_TIME_QUALITY_UPTIME
+		return m.bootMs + int64(m.uptime), max(m.relativeQuality(), flowv1.TimeQuality_TIME_QUALITY_UPTIME)
 	}
 	init := s.systemInit
 	if init == 0 {
@@ -105,6 +111,15 @@ func (m *message) uptimeBase(s *scratch) (base int64, q flowv1.TimeQuality) {
 		m.dom.inferred.observe(m.exportMs(), s.endUptime)
 	}
 	return m.dom.inferred.ms, flowv1.TimeQuality_TIME_QUALITY_INFERRED
+}
+
+// relativeQuality is what a time relative to the export is worth: where its header does
+// not tell when that was, it is inferred from the reception.
+func (m *message) relativeQuality() flowv1.TimeQuality {
+	if m.exportNs == 0 {
+		return flowv1.TimeQuality_TIME_QUALITY_INFERRED
+	}
+	return flowv1.TimeQuality_TIME_QUALITY_ABSOLUTE
 }
 
 // uptimeNs turns an uptime of a record into nanoseconds since the epoch.
