@@ -39,9 +39,8 @@ func (p point) direction() flowv1.Direction {
 	return flowv1.Direction_DIRECTION_INGRESS
 }
 
-// points numbers the observation points seen, so that a flow's state holds a
-// small number instead of an address. Their number is that of the network's
-// devices and never shrinks.
+// points numbers the observation points, so that a flow's state holds a small number
+// instead of an address. Those of which no flow is remembered are given up (tidy.go).
 type points struct {
 	byValue map[point]uint32
 	all     []point

@@ -14,8 +14,8 @@ type standing struct {
 	realm    uint32
 }
 
-// standings numbers the standings seen, as points does the points: there are
-// as many as points, reasons, settings of exporters and realms go together.
+// standings numbers the standings of the flows that are remembered, as points does the
+// points: there are as many as points, reasons, settings of exporters and realms go together.
 type standings struct {
 	byValue map[standing]uint32
 	all     []standing
@@ -23,8 +23,14 @@ type standings struct {
 	recent, newest uint32
 }
 
-// maxStandings is how many an entry can tell apart.
-const maxStandings = 1 << (32 - standingShift)
+const (
+	// maxStandings is how many an entry can tell apart.
+	maxStandings = 1 << (32 - standingShift)
+	// Beyond maxTimed, timeouts are taken for unknown. Beyond maxNamed, who counts is not
+	// remembered: what comes next is decided anew. The rest is for realms.
+	maxTimed = maxStandings / 2
+	maxNamed = maxStandings - 1<<16
+)
 
 func newStandings() standings {
 	s := standings{byValue: make(map[standing]uint32)}
@@ -52,11 +58,13 @@ func (s *standings) number(v standing) uint32 {
 	switch {
 	case ok:
 		return id
-	case len(s.all) == maxStandings && v.timeouts != 0:
+	case len(s.all) >= maxTimed && v.timeouts != 0:
 		v.timeouts = 0
 		return s.number(v)
+	case len(s.all) >= maxNamed && v.authority != noPoint:
+		return s.number(standing{authority: noPoint, realm: v.realm})
 	case len(s.all) == maxStandings:
-		panic("BUG: a million observation points")
+		panic("BUG: 65,536 realms")
 	}
 	id = uint32(len(s.all))
 	s.byValue[v] = id

@@ -52,7 +52,7 @@ func TestStandingsAreBounded(t *testing.T) {
 	s := newStandings()
 	sole := standing{authority: 1, reason: flowv1.Authority_AUTHORITY_SOLE}
 	want := s.id(sole)
-	for sole.timeouts = 1; len(s.all) < maxStandings; sole.timeouts++ {
+	for sole.timeouts = 1; len(s.all) < maxTimed; sole.timeouts++ {
 		s.id(sole)
 	}
 	sole.timeouts++

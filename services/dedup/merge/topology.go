@@ -39,6 +39,13 @@ func (t *topology) of(sampler flow.Addr) place {
 	return at
 }
 
+// forget forgets the answers; a nil topology has none.
+func (t *topology) forget() {
+	if t != nil {
+		clear(t.known)
+	}
+}
+
 func (t *topology) look(sampler flow.Addr) place {
 	at, addr := place{sampler: sampler}, sampler.Netip()
 	for _, g := range t.groups {

@@ -45,8 +45,10 @@ type Stats struct {
 type Window struct {
 	cfg Config
 	// now is the tick of the last call.
-	now       eventtime.Tick
-	points    points
+	now    eventtime.Tick
+	points points
+	// tidyAt is how many points and standings there are when it is time to tidy.
+	tidyAt    int
 	topology  *topology // nil where exporters are as they come
 	standings standings
 	index     slab.Index
@@ -96,6 +98,7 @@ func (w *Window) Tick(now eventtime.Tick, reports []*flowv1.Flow, emit func(*flo
 		reports = reports[n:]
 	}
 	w.fire(now)
+	w.tidy()
 }
 
 // TickWire is Tick with reports as they lie on the wire. What it emits is valid
@@ -110,6 +113,7 @@ func (w *Window) TickWire(now eventtime.Tick, reports []*flow.Brief, emit func(*
 		reports = reports[n:]
 	}
 	w.fire(now)
+	w.tidy()
 }
 
 // End decides everything that waits: the timeline is over.
