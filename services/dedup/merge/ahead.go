@@ -3,6 +3,7 @@ package merge
 import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 )
 
 // lookahead is how many reports are looked up at once.
@@ -12,11 +13,12 @@ const lookahead = 64
 type ahead struct {
 	reports [lookahead]arrival
 	hashes  [lookahead]uint64
-	// likely are the numbers of the entries that reports likely belong to, one
-	// higher; 0 where the index knew of none.
+	// likely are the numbers of the entries that reports likely belong to.
 	likely [lookahead]uint32
 	// briefs are those of reports that came as structs.
 	briefs [lookahead]flow.Brief
+	// made has a bit, by its hash, for each entry made since.
+	made uint64
 	// seen keeps the compiler from dropping the loads.
 	seen uint32
 }
@@ -46,24 +48,15 @@ func (w *Window) apply(reports []arrival) {
 	for i := range reports {
 		a.hashes[i] = reports[i].Key.Hash()
 	}
+	w.index.Find(a.hashes[:len(reports)], a.likely[:])
 	seen := uint32(0)
-	for _, h := range a.hashes[:len(reports)] {
-		number, _ := w.index.Hint(h)
-		seen |= number
-	}
-	// The index is at hand now, and tells whose entries will be asked for.
-	for i := range reports {
-		a.likely[i] = 0
-		if p := w.index.Probe(a.hashes[i]); p.Next() {
-			a.likely[i] = p.Number() + 1
-		}
-	}
 	for _, n := range a.likely[:len(reports)] {
-		if n != 0 {
-			seen |= w.entries.At(n - 1).last
+		if n != slab.None {
+			seen |= w.entries.At(n).last
 		}
 	}
 	a.seen |= seen
+	a.made = 0
 	for i := range reports {
 		w.add(&reports[i], a.hashes[i], a.likely[i])
 		w.out.passed()

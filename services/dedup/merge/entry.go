@@ -3,6 +3,7 @@ package merge
 import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 )
 
 // entry is what is remembered of one conversation direction. Most entries are
@@ -66,16 +67,19 @@ func (w *Window) lookup(k *flow.Key, hash uint64) (*entry, uint32) {
 	return nil, 0
 }
 
-// entry finds or makes the state of a flow: look first where it likely is, a number
-// one higher, if that is not 0.
+// entry finds or makes the state of a flow. likely is what the index had for it
+// (ahead.likely): it need not be asked again unless that is another's, or the entry
+// may have been made since.
 func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32) {
-	if likely != 0 {
-		if e := w.entries.At(likely - 1); w.is(e, k) {
-			return e, likely - 1
+	if likely != slab.None {
+		if e := w.entries.At(likely); w.is(e, k) {
+			return e, likely
 		}
 	}
-	if e, id := w.lookup(k, hash); e != nil {
-		return e, id
+	if likely != slab.None || w.ahead.made>>(hash&63)&1 != 0 {
+		if e, id := w.lookup(k, hash); e != nil {
+			return e, id
+		}
 	}
 	id, e := w.entries.Take()
 	*e = entry{srcPort: k.Src.Port, dstPort: k.Dst.Port, state: w.standings.nobody(k.Realm)<<standingShift | uint32(live) | uint32(k.Proto)}
@@ -89,6 +93,7 @@ func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32)
 		e.set(wide)
 	}
 	w.index.Insert(hash, id)
+	w.ahead.made |= 1 << (hash & 63)
 	return e, id
 }
 

@@ -55,10 +55,8 @@ func (w *Window) forgetDue(due []uint32, now eventtime.Tick) {
 			n++
 		}
 	}
-	for _, h := range hashes[:n] {
-		number, _ := w.index.Hint(h)
-		w.ahead.seen |= number
-	}
+	var numbers [lookahead]uint32
+	w.index.Find(hashes[:n], numbers[:])
 	for i, id := range due[:n] {
 		w.remove(id, hashes[i])
 	}

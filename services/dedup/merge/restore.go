@@ -6,6 +6,7 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 	"github.com/flowledger/flowledger/services/internal/snap"
 )
 
@@ -93,7 +94,7 @@ func (r *restorer) entry() bool {
 	if e, _ := w.lookup(&k, hash); e != nil {
 		return false
 	}
-	e, id := w.entry(&k, hash, 0)
+	e, id := w.entry(&k, hash, slab.None)
 	w.now = max(w.now, is.last)
 	e.setStanding(who)
 	e.coverEnd, e.last = coverEnd, uint32(is.last)

@@ -5,6 +5,7 @@ import (
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 )
 
 // One tuple in several realms is as many flows, each with an authority of its own,
@@ -38,7 +39,7 @@ func TestRealmsAreApart(t *testing.T) {
 func TestAnEntryIsOfOneRealm(t *testing.T) {
 	w, k := New(Default()), flow.KeyOf(report(1, 0, 5, 10))
 	k.Realm = 3
-	e, _ := w.entry(&k, k.Hash(), 0)
+	e, _ := w.entry(&k, k.Hash(), slab.None)
 	if !w.is(e, &k) || w.key(e) != k {
 		t.Errorf("%v is not found again, but %v", k, w.key(e))
 	}

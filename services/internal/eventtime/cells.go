@@ -1,11 +1,10 @@
 package eventtime
 
+import "github.com/flowledger/flowledger/services/internal/slab"
+
 // cellKeys is how many keys a cell holds: with numbers of 32 bits it is two cache
 // lines long.
 const cellKeys = 31
-
-// pageCells is how many cells are allocated at a time.
-const pageCells = 256
 
 // cell holds keys of one bucket and the number of the cell that goes on.
 type cell[K any] struct {
@@ -13,14 +12,10 @@ type cell[K any] struct {
 	keys [cellKeys]K
 }
 
-// cells lends cells by number, from 1 on. Those given back are chained by next.
-type cells[K any] struct {
-	pages []*[pageCells]cell[K]
-	free  uint32
-	used  uint32
-}
+// cells lends cells by number, from 1 on.
+type cells[K any] struct{ all slab.Slab[cell[K]] }
 
-func (c *cells[K]) at(n uint32) *cell[K] { return &c.pages[n/pageCells][n%pageCells] }
+func (c *cells[K]) at(n uint32) *cell[K] { return c.all.At(n - 1) }
 
 // add appends a key to a bucket.
 func (c *cells[K]) add(b *bucket, key K) {
@@ -37,18 +32,8 @@ func (c *cells[K]) add(b *bucket, key K) {
 }
 
 func (c *cells[K]) take() uint32 {
-	if n := c.free; n != 0 {
-		c.free = c.at(n).next
-		return n
-	}
-	c.used++
-	if int(c.used/pageCells) == len(c.pages) {
-		c.pages = append(c.pages, new([pageCells]cell[K]))
-	}
-	return c.used
+	n, _ := c.all.Take()
+	return n + 1
 }
 
-func (c *cells[K]) give(n uint32) {
-	c.at(n).next = c.free
-	c.free = n
-}
+func (c *cells[K]) give(n uint32) { c.all.Give(n - 1) }

@@ -1,5 +1,7 @@
 package slab
 
+import "unsafe"
+
 // Index finds numbers by a 64-bit hash of their key. It keeps no keys: the
 // caller compares the key that lies in its slab.
 //
@@ -20,10 +22,13 @@ package slab
 // The zero Index is empty and ready.
 type Index struct {
 	// pages hold buckets, tag<<32 | number+1; 0 is free. There are pages for all
-	// homes, and behind them for what was pushed beyond the last.
-	pages []*[pageBuckets]uint64
+	// homes, and behind them for what was pushed beyond the last. Each is told by
+	// its first bucket.
+	pages []*uint64
 	homes int
 	len   int
+	// loaded keeps the compiler from dropping loads.
+	loaded uint64
 }
 
 // pageBuckets is the number of buckets allocated at once.
@@ -38,7 +43,12 @@ func (x *Index) Bytes() int { return 8 * (x.end() + cap(x.pages)) }
 // end is the number of buckets.
 func (x *Index) end() int { return len(x.pages) * pageBuckets }
 
-func (x *Index) bucket(at int) *uint64 { return &x.pages[at/pageBuckets][at%pageBuckets] }
+func (x *Index) bucket(at int) *uint64 {
+	return nth(x.pages[at/pageBuckets], uint32(at%pageBuckets))
+}
+
+// page is all buckets of a page.
+func page(first *uint64) []uint64 { return unsafe.Slice(first, pageBuckets) }
 
 // tag is the upper half of the finalised hash (MurmurHash3's 64-bit finaliser,
 // a bijection).
@@ -84,15 +94,41 @@ func (p *Probe) Next() bool {
 // Number is the candidate that Next found.
 func (p *Probe) Number() uint32 { return p.number }
 
-// Hint is the number in the home of a hash, and whether there is one. A caller
-// that has many lookups before it takes the hints of all first: loads that do not
-// depend on each other overlap, and the lookups then find their buckets in the cache.
-func (x *Index) Hint(hash uint64) (number uint32, ok bool) {
-	if len(x.pages) == 0 {
-		return 0, false
+// None is what Find tells of a hash of which there is no number.
+const None = ^uint32(0)
+
+// findAtOnce is how many hashes are looked up together.
+const findAtOnce = 64
+
+// Find looks for many hashes at once: of each, the first number that may belong to
+// it, or None. Where one lookup after the other would wait for memory, the loads of
+// many overlap, if nothing else comes between them.
+func (x *Index) Find(hashes []uint64, numbers []uint32) {
+	var homes [findAtOnce]*uint64
+	for len(hashes) > 0 && len(x.pages) > 0 {
+		n := min(len(hashes), findAtOnce)
+		for i, h := range hashes[:n] {
+			homes[i] = x.bucket(x.home(tag(h)))
+		}
+		for _, b := range homes[:n] {
+			x.loaded |= *b
+		}
+		for i, h := range hashes[:n] {
+			numbers[i] = x.first(h)
+		}
+		hashes, numbers = hashes[n:], numbers[n:]
 	}
-	b := *x.bucket(x.home(tag(hash)))
-	return uint32(b) - 1, b != 0
+	for i := range hashes {
+		numbers[i] = None
+	}
+}
+
+// first is the first number that may belong to a hash, or None.
+func (x *Index) first(hash uint64) uint32 {
+	if p := x.Probe(hash); p.Next() {
+		return p.number
+	}
+	return None
 }
 
 // Insert adds a number. The caller has looked that its key is not there.
@@ -106,9 +142,9 @@ func (x *Index) Insert(hash uint64, number uint32) {
 	at := x.home(t)
 	for i := at % pageBuckets; ; i = 0 {
 		if at/pageBuckets == len(x.pages) {
-			x.pages = append(x.pages, new([pageBuckets]uint64))
+			x.pages = append(x.pages, newPage[uint64](pageBuckets, false))
 		}
-		if b = insert(x.pages[at/pageBuckets][i:], b); b == 0 {
+		if b = insert(page(x.pages[at/pageBuckets])[i:], b); b == 0 {
 			return
 		}
 		at += pageBuckets - i
@@ -154,11 +190,11 @@ func (x *Index) Reserve(n int) {
 func (x *Index) grow(more int) {
 	old := x.pages
 	x.homes += more * pageBuckets
-	x.pages = make([]*[pageBuckets]uint64, 0, x.homes/pageBuckets+1)
-	var read []*[pageBuckets]uint64
+	x.pages = make([]*uint64, 0, x.homes/pageBuckets+1)
+	var read []*uint64
 	at := 0
-	for _, page := range old {
-		for _, b := range page {
+	for _, first := range old {
+		for _, b := range page(first) {
 			if b != 0 {
 				at = max(at, x.home(uint32(b>>32)))
 				for at >= x.end() {
@@ -168,7 +204,7 @@ func (x *Index) grow(more int) {
 				at++
 			}
 		}
-		read = append(read, page)
+		read = append(read, first)
 	}
 	for x.end() < x.homes {
 		read = x.addPage(read)
@@ -177,13 +213,13 @@ func (x *Index) grow(more int) {
 
 // addPage adds an empty page, one that has been read if there is one, and returns
 // the others.
-func (x *Index) addPage(read []*[pageBuckets]uint64) []*[pageBuckets]uint64 {
+func (x *Index) addPage(read []*uint64) []*uint64 {
 	n := len(read)
 	if n == 0 {
-		x.pages = append(x.pages, new([pageBuckets]uint64))
+		x.pages = append(x.pages, newPage[uint64](pageBuckets, false))
 		return read
 	}
-	clear(read[n-1][:])
+	clear(page(read[n-1]))
 	x.pages = append(x.pages, read[n-1])
 	return read[:n-1]
 }

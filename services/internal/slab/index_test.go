@@ -3,6 +3,7 @@ package slab
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -59,16 +60,44 @@ func TestIndexIsAMap(t *testing.T) {
 	})
 }
 
-func TestHintIsTheFirstBucket(t *testing.T) {
+// Find tells of every hash what its own lookup comes upon first.
+func TestFindIsManyLookups(t *testing.T) {
 	var x Index
-	if _, ok := x.Hint(1); ok {
-		t.Fatal("an empty index hints at something")
+	numbers := make([]uint32, 200)
+	if x.Find(make([]uint64, 200), numbers); slices.ContainsFunc(numbers, func(n uint32) bool { return n != None }) {
+		t.Fatal("an empty index finds something")
 	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	hashes := make([]uint64, 3*pageBuckets)
+	for i := range hashes {
+		hashes[i] = rng.Uint64N(2 * pageBuckets) // some are there twice, others not at all
+		if i%2 == 0 {
+			x.Insert(hashes[i], uint32(i))
+		}
+	}
+	found := 0
+	for batch := range slices.Chunk(hashes, len(numbers)) {
+		x.Find(batch, numbers)
+		for i, h := range batch {
+			want := None
+			if p := x.Probe(h); p.Next() {
+				want = p.Number()
+				found++
+			}
+			if numbers[i] != want {
+				t.Fatalf("found %d for %d, its own lookup %d", numbers[i], h, want)
+			}
+		}
+	}
+	if found == 0 || found == len(hashes) {
+		t.Fatalf("%d of %d were found", found, len(hashes))
+	}
+}
+
+func TestReserveMakesRoomOnce(t *testing.T) {
+	var x Index
 	x.Reserve(1000)
 	x.Insert(42, 7)
-	if n, ok := x.Hint(42); !ok || n != 7 {
-		t.Fatalf("hint is %d %v, want 7", n, ok)
-	}
 	if x.Reserve(10); x.end() != 2*pageBuckets {
 		t.Fatalf("%d buckets for 1000 entries, want %d", x.end(), 2*pageBuckets)
 	}
@@ -151,24 +180,15 @@ func BenchmarkIndex(b *testing.B) {
 				}
 			}
 		})
-		b.Run(fmt.Sprintf("index-hinted/%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("index-together/%d", n), func(b *testing.B) {
 			var sum uint64
 			for i := 0; i < b.N; i += 64 {
 				batch := order[i%n:]
 				batch = batch[:min(64, len(batch))]
-				var hints [64]uint32
-				for j, h := range batch {
-					hints[j], _ = x.Hint(h)
-				}
+				var numbers [64]uint32
+				x.Find(batch, numbers[:])
 				for j := range batch {
-					if hints[j] < entries.Len() {
-						sum += entries.At(hints[j])[0]
-					}
-				}
-				for _, h := range batch {
-					if !lookup(&x, &entries, h) {
-						b.Fatal("lost")
-					}
+					sum += entries.At(numbers[j])[0]
 				}
 			}
 			_ = sum

@@ -11,6 +11,7 @@ const lookahead = 64
 // overlap, where one after the other each would wait for memory.
 type ahead struct {
 	segments [lookahead]*segment
+	hashes   [lookahead]uint64
 	// newest are the conversations that the index has for them, none where it has
 	// none. Another key's may be among them.
 	newest [lookahead]uint32
@@ -25,18 +26,11 @@ func (t *Table) applyAhead(in *Input, flows []flow.Place) {
 	a := &t.ahead
 	segments, newest := a.segments[:len(flows)], a.newest[:len(flows)]
 	for i, p := range flows {
-		s := in.segments.at(p.At)
-		segments[i] = s
-		hint, _ := t.index.Hint(s.hash)
-		a.seen += uint64(hint) + s.end
+		s := in.segments.At(p.At)
+		segments[i], a.hashes[i] = s, s.hash
+		a.seen += s.end
 	}
-	// The index is at hand now, and tells whose state will be asked for.
-	for i, s := range segments {
-		newest[i] = none
-		if probe := t.index.Probe(s.hash); probe.Next() {
-			newest[i] = probe.Number()
-		}
-	}
+	t.index.Find(a.hashes[:len(flows)], newest)
 	for _, id := range newest {
 		if id != none {
 			a.load(t, id)
@@ -67,12 +61,14 @@ func (a *ahead) touch(t *Table, ids []uint32) {
 	for _, id := range ids {
 		a.load(t, id)
 	}
+	n := 0
 	for _, id := range ids {
 		if c := t.convs.At(id); c.has(live) {
-			hint, _ := t.index.Hint(t.hash(c))
-			a.seen += uint64(hint)
+			a.hashes[n] = t.hash(c)
+			n++
 		}
 	}
+	t.index.Find(a.hashes[:n], a.newest[:])
 }
 
 // load asks for both lines of a conversation.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -14,12 +15,12 @@ import (
 type Input struct {
 	// Bad counts what was left out.
 	Bad      flow.Bad
-	segments pages[segment]
+	segments slab.Pages[segment]
 	// What segments point to.
-	points pages[point]
-	pairs  pages[pair]
-	extras pages[extra]
-	fulls  pages[flowv1.Flow]
+	points slab.Pages[point]
+	pairs  slab.Pages[pair]
+	extras slab.Pages[extra]
+	fulls  slab.Pages[flowv1.Flow]
 	views  []view
 	// report is the flow that is read, reporter one of its reporters.
 	report, reporter report
@@ -30,7 +31,11 @@ type Input struct {
 
 // Reset forgets the flows.
 func (in *Input) Reset() {
-	in.segments.n, in.points.n, in.pairs.n, in.extras.n, in.fulls.n = 0, 0, 0, 0, 0
+	in.segments.Clear()
+	in.points.Clear()
+	in.pairs.Clear()
+	in.extras.Clear()
+	in.fulls.Clear()
 	in.views, in.unsorted = in.views[:0], false
 }
 
@@ -70,16 +75,16 @@ func (in *Input) read(msg []byte) bool {
 // decode takes the long way, for whatever is out of the ordinary, and tells whether
 // it is a flow.
 func (in *Input) decode(msg []byte) bool {
-	f := in.fulls.next()
+	_, f := in.fulls.Next()
 	f.Reset()
 	if f.UnmarshalVTUnsafe(msg) != nil {
-		in.fulls.n--
+		in.fulls.Back()
 		return false
 	}
 	views := in.of(f)
 	if !flow.Telling(f) {
 		in.add(views, nil)
-		in.fulls.n--
+		in.fulls.Back()
 		return true
 	}
 	in.add(views, f)
@@ -99,27 +104,27 @@ func (in *Input) of(f *flowv1.Flow) []view {
 
 // add adds the flow of the report.
 func (in *Input) add(reporters []view, full *flowv1.Flow) {
-	s := in.segments.next()
+	n, s := in.segments.Next()
 	s.pack(&in.report)
 	in.locate(&s.place, &in.report)
 	s.point, s.extra = in.point(in.report.point()), nil
 	if len(reporters) > 0 || full != nil {
-		s.extra = in.extras.next()
+		_, s.extra = in.extras.Next()
 		*s.extra = extra{reporters, full}
 	}
-	if n := in.segments.n; !in.unsorted && n > 1 {
-		in.unsorted = in.segments.at(uint32(n-2)).compare(s) > 0
+	if !in.unsorted && n > 0 {
+		in.unsorted = in.segments.At(n-1).compare(s) > 0
 	}
 }
 
 // point keeps who reported, which is mostly who reported the flow before.
 func (in *Input) point(v point) *point {
-	if n := in.points.n; n > 0 {
-		if last := in.points.at(uint32(n - 1)); *last == v {
+	if n := in.points.Len(); n > 0 {
+		if last := in.points.At(n - 1); *last == v {
 			return last
 		}
 	}
-	p := in.points.next()
+	_, p := in.points.Next()
 	*p = v
 	return p
 }
@@ -127,7 +132,7 @@ func (in *Input) point(v point) *point {
 // order lists the flows in the order of flows.deduped. It asks for no memory of
 // them if they have come like that, as dedup sends them.
 func (in *Input) order() []flow.Place {
-	sorted := in.sorter.Places(in.segments.n)
+	sorted := in.sorter.Places(int(in.segments.Len()))
 	if !in.unsorted {
 		for i := range sorted {
 			sorted[i].At = uint32(i)
@@ -135,9 +140,9 @@ func (in *Input) order() []flow.Place {
 		return sorted
 	}
 	for i := range sorted {
-		sorted[i] = flow.Place{Key: in.segments.at(uint32(i)).start, At: uint32(i)}
+		sorted[i] = flow.Place{Key: in.segments.At(uint32(i)).start, At: uint32(i)}
 	}
-	sorted, _ = in.sorter.Sort(func(a, b uint32) int { return in.segments.at(a).rank().Compare(in.segments.at(b).rank()) })
+	sorted, _ = in.sorter.Sort(func(a, b uint32) int { return in.segments.At(a).rank().Compare(in.segments.At(b).rank()) })
 	return sorted
 }
 

@@ -61,7 +61,7 @@ func (in *Input) locateAny(p *place, r *report) {
 	}
 	p.lowPort, p.highPort = c.Low.Port, c.High.Port
 	if !c.Low.Addr.Is4() || !c.High.Addr.Is4() {
-		p.pair = in.pairs.next()
+		_, p.pair = in.pairs.Next()
 		*p.pair = pair{c.Low.Addr, c.High.Addr}
 		p.hash = p.pair.hash(p.lowPort, p.highPort, p.realm, p.proto)
 		return

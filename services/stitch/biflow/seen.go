@@ -13,7 +13,7 @@ import (
 func (t *Table) See(f *flowv1.Flow) { t.seen.see(f) }
 
 // HasSeen tells whether a flow has been seen for which TickSeen must be called.
-func (t *Table) HasSeen() bool { return t.seen.segments.n > 0 }
+func (t *Table) HasSeen() bool { return t.seen.segments.Len() > 0 }
 
 // TickSeen is Tick with the flows that were seen, which are those of now.
 func (t *Table) TickSeen(now eventtime.Tick, emit func(*flowv1.Biflow)) {
@@ -34,7 +34,7 @@ func (in *Input) see(f *flowv1.Flow) {
 // keep copies what few flows tell (flow.Telling), into messages that no batch lent
 // anything to.
 func (in *Input) keep(f *flowv1.Flow) *flowv1.Flow {
-	m := in.fulls.next()
+	_, m := in.fulls.Next()
 	m.PostSrcAddr, m.PostDstAddr = append(m.PostSrcAddr[:0], f.PostSrcAddr...), append(m.PostDstAddr[:0], f.PostDstAddr...)
 	m.PostSrcPort, m.PostDstPort = f.PostSrcPort, f.PostDstPort
 	m.Application, m.User, m.HttpHost, m.HttpUrl = f.Application, f.User, f.HttpHost, f.HttpUrl

@@ -249,7 +249,7 @@ func (t *Table) olderFor(id uint32, s *segment) uint32 {
 }
 
 // none is no conversation and no set.
-const none = ^uint32(0)
+const none = slab.None
 
 // openConv opens a conversation in front of the older one of its key, if any.
 func (t *Table) openConv(s *segment, older uint32) uint32 {

@@ -70,8 +70,8 @@ func TestBadFlowsAreLeftOut(t *testing.T) {
 	var in Input
 	in.Add(append(append(bytes.Clone(good), 2, 0x0b, 0x0b), good...)) // a group that does not end
 	in.Add(good[:len(good)-1])
-	if in.segments.n != 2 || in.Bad != (flow.Bad{Truncated: 1, Undecodable: 1}) {
-		t.Errorf("%d flows, %+v bad, want 2 and one of each", in.segments.n, in.Bad)
+	if in.segments.Len() != 2 || in.Bad != (flow.Bad{Truncated: 1, Undecodable: 1}) {
+		t.Errorf("%d flows, %+v bad, want 2 and one of each", in.segments.Len(), in.Bad)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestClientsHash(t *testing.T) {
 
 // fields are the only segment of an input, and what it points to, as text.
 func fields(in *Input) string {
-	s := *in.segments.at(0)
+	s := *in.segments.At(0)
 	text := fmt.Sprintf("%+v", *s.point)
 	if s.pair != nil {
 		text += fmt.Sprintf(" %x", *s.pair)
