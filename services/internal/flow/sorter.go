@@ -27,9 +27,9 @@ func (s *Sorter) Places(n int) []Place {
 }
 
 // Sort puts the places lent last into the order of their keys; where keys are
-// equal, into that of tie, which compares records by At, and where that is 0 they
-// stay as they stood. The result is valid until the next call. moved tells
-// whether any place is another than before.
+// equal, into that of tie, which compares records by At, and where that is 0 into that
+// of At. Without tie, places of equal keys stay as they stood. The result is valid until
+// the next call. moved tells whether any place is another than before.
 func (s *Sorter) Sort(tie func(a, b uint32) int) (sorted []Place, moved bool) {
 	least, most, rising := survey(s.places)
 	shift := 0
@@ -105,7 +105,7 @@ func (s *Sorter) deal(least uint64, shift int) {
 // whether any had to move.
 func settle(places []Place, least uint64, shift int, tie func(a, b uint32) int) (moved bool) {
 	compare := func(a, b Place) int {
-		if a.Key != b.Key {
+		if a.Key != b.Key || tie == nil {
 			return cmp.Compare(a.Key, b.Key)
 		}
 		return cmp.Or(tie(a.At, b.At), cmp.Compare(a.At, b.At))
@@ -115,7 +115,11 @@ func settle(places []Place, least uint64, shift int, tie func(a, b uint32) int) 
 			continue
 		}
 		if alike := places[first:i]; len(alike) > 1 && !slices.IsSortedFunc(alike, compare) {
-			slices.SortFunc(alike, compare)
+			if tie == nil {
+				slices.SortStableFunc(alike, compare)
+			} else {
+				slices.SortFunc(alike, compare)
+			}
 			moved = true
 		}
 		first = i

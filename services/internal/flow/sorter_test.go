@@ -47,6 +47,15 @@ func TestSorter(t *testing.T) {
 		if moved != !slices.Equal(before, got) {
 			t.Fatalf("moved is %v", moved)
 		}
+		again := s.Places(n)
+		copy(again, before)
+		r.Shuffle(n, func(i, j int) { again[i].At, again[j].At = again[j].At, again[i].At })
+		want = slices.Clone(again)
+		slices.SortStableFunc(want, func(a, b Place) int { return cmp.Compare(a.Key, b.Key) })
+		got, _ = s.Sort(nil)
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Fatalf("without tie (-want, +got)\n%s", diff)
+		}
 	})
 }
 

@@ -27,6 +27,10 @@ type Input struct {
 	sorter           flow.Sorter
 	// unsorted: the flows have not come in their order.
 	unsorted bool
+	// falls is how often a flow had a lower rank than the one before it, second the last
+	// that had.
+	falls  int
+	second uint32
 }
 
 // Reset forgets the flows.
@@ -36,7 +40,7 @@ func (in *Input) Reset() {
 	in.pairs.Clear()
 	in.extras.Clear()
 	in.fulls.Clear()
-	in.views, in.unsorted = in.views[:0], false
+	in.views, in.unsorted, in.falls = in.views[:0], false, 0
 }
 
 // Add reads every flow of a batch, which must stay until they are applied. One that
@@ -112,8 +116,8 @@ func (in *Input) add(reporters []view, full *flowv1.Flow) {
 		_, s.extra = in.extras.Next()
 		*s.extra = extra{reporters, full}
 	}
-	if !in.unsorted && n > 0 {
-		in.unsorted = in.segments.At(n-1).compare(s) > 0
+	if n > 0 {
+		in.follow(in.segments.At(n-1), s, n)
 	}
 }
 
@@ -129,26 +133,59 @@ func (in *Input) point(v point) *point {
 	return p
 }
 
+// follow notes in what order a flow, the one of number n, came after the last.
+func (in *Input) follow(last, s *segment, n uint32) {
+	rank := last.rank().Compare(s.rank())
+	if rank > 0 {
+		in.falls++
+		in.second = n
+	}
+	in.unsorted = in.unsorted || cmp.Or(cmp.Compare(last.start, s.start), rank) > 0
+}
+
 // order lists the flows in the order of flows.deduped. It asks for no memory of
 // them if they have come like that, as dedup sends them.
 func (in *Input) order() []flow.Place {
 	sorted := in.sorter.Places(int(in.segments.Len()))
-	if !in.unsorted {
+	switch {
+	case !in.unsorted:
 		for i := range sorted {
 			sorted[i].At = uint32(i)
 		}
-		return sorted
+	case in.falls > 1:
+		for i := range sorted {
+			sorted[i] = in.placeOf(uint32(i))
+		}
+		sorted, _ = in.sorter.Sort(func(a, b uint32) int { return in.segments.At(a).rank().Compare(in.segments.At(b).rank()) })
+	default:
+		in.rank(sorted)
+		sorted, _ = in.sorter.Sort(nil)
 	}
-	for i := range sorted {
-		sorted[i] = flow.Place{Key: in.segments.At(uint32(i)).start, At: uint32(i)}
-	}
-	sorted, _ = in.sorter.Sort(func(a, b uint32) int { return in.segments.At(a).rank().Compare(in.segments.At(b).rank()) })
 	return sorted
 }
 
-// compare is the order of flows.deduped.
-func (s *segment) compare(o *segment) int {
-	return cmp.Or(cmp.Compare(s.start, o.start), s.rank().Compare(o.rank()))
+func (in *Input) placeOf(n uint32) flow.Place {
+	return flow.Place{Key: in.segments.At(n).start, At: n}
+}
+
+// rank lists the flows by their ranks, where these fell once at most: what dedup passes
+// on at once in a tick, and then what it has held, are each in order. So flows are read
+// one behind the other, where comparing those of one start asks for one here, one there.
+func (in *Input) rank(list []flow.Place) {
+	n := in.segments.Len()
+	a, b, middle := uint32(0), n, n
+	if in.falls > 0 {
+		b, middle = in.second, in.second
+	}
+	for i := range list {
+		if b == n || a < middle && in.segments.At(a).rank().Compare(in.segments.At(b).rank()) <= 0 {
+			list[i] = in.placeOf(a)
+			a++
+		} else {
+			list[i] = in.placeOf(b)
+			b++
+		}
+	}
 }
 
 func (s *segment) rank() flow.Rank {
