@@ -17,7 +17,13 @@ type core struct {
 	flows     flow.Briefs
 	out       []flow.Spliced
 	orders    flow.Orders
+	// seen keeps the compiler from dropping the loads of send.
+	seen byte
 }
+
+// lookahead is how many flows are touched before they are written: they have been held, and
+// loads of many overlap where one after the other each would wait for memory.
+const lookahead = 16
 
 func newCore(cfg Config, partition int) stage.Core {
 	return &core{window: merge.New(cfg.Dedup), partition: partition}
@@ -42,8 +48,15 @@ func (c *core) keep(f *flow.Spliced) { c.out = append(c.out, *f) }
 
 // send writes what the window said to the partition it came from.
 func (c *core) send(out *stage.Output) {
-	for _, place := range c.orders.Spliced(c.out) {
-		out.Append(0, c.partition, &c.out[place.At])
+	for places := c.orders.Spliced(c.out); len(places) > 0; {
+		next := places[:min(len(places), lookahead)]
+		for _, place := range next {
+			c.seen |= c.out[place.At].Touch()
+		}
+		for _, place := range next {
+			out.Append(0, c.partition, &c.out[place.At])
+		}
+		places = places[len(next):]
 	}
 	clear(c.out) // the batches must not be held on to
 	c.out = c.out[:0]
