@@ -55,12 +55,11 @@ const (
 // ends at the first error; what came before it has been taken.
 func Send(r *normalize.Result, to Sink) error {
 	if feed, ok := to.(*stage.Feed); ok { // at the price of one lock
-		return feed.Batch(func(open *stage.Open) error { return send(r, open) })
+		return feed.Batch(func(open *stage.Open) error {
+			open.AppendFlows(flowsRaw, r.Encoded)
+			return sendRest(r, open)
+		})
 	}
-	return send(r, to)
-}
-
-func send(r *normalize.Result, to Sink) error {
 	partitions := to.Partitions(flowsRaw)
 	for i := range r.Encoded {
 		f := &r.Encoded[i]
@@ -68,6 +67,12 @@ func send(r *normalize.Result, to Sink) error {
 			return err
 		}
 	}
+	return sendRest(r, to)
+}
+
+// sendRest is Send of all that is not written yet.
+func sendRest(r *normalize.Result, to Sink) error {
+	partitions := to.Partitions(flowsRaw)
 	for _, f := range r.Flows {
 		if err := to.Append(flowsRaw, flow.Partition(flow.ConversationHash(f), partitions), (*flow.Fresh)(f)); err != nil {
 			return err

@@ -18,7 +18,9 @@ func (e *Encoded) MarshalToSizedBufferVT(b []byte) (int, error) {
 	return copy(b[len(b)-len(e.Bytes):], e.Bytes), nil
 }
 
-// appendDelimited copies the flow behind the batch.
-func (e *Encoded) appendDelimited(batch []byte) []byte {
+// AppendDelimited copies the flow behind the batch, its length before it.
+func (e *Encoded) AppendDelimited(batch []byte) []byte {
 	return append(binary.AppendUvarint(batch, uint64(len(e.Bytes))), e.Bytes...)
 }
+
+func (e *Encoded) appendDelimited(batch []byte) []byte { return e.AppendDelimited(batch) }

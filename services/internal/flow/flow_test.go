@@ -150,3 +150,13 @@ func FuzzBatch(f *testing.F) {
 		}
 	})
 }
+
+func TestPartition(t *testing.T) {
+	for n := 1; n < 20; n++ {
+		for _, hash := range []uint64{0, 1, 12345, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
+			if got, want := Partition(hash, n), hash%uint64(n); uint64(got) != want {
+				t.Errorf("%d lives on %d of %d, want %d", hash, got, n, want)
+			}
+		}
+	}
+}

@@ -72,6 +72,10 @@ func (o *Open) Append(topic, partition int, m flow.Message) error {
 	return nil
 }
 
+// AppendFlows adds flows that are written already, each to the partition of its
+// conversation.
+func (o *Open) AppendFlows(topic int, flows []flow.Encoded) { o.out.AppendFlows(topic, flows) }
+
 // AppendMessage adds a record that is a message of its own, as Source.AppendMessage
 // does; there is no error.
 func (o *Open) AppendMessage(topic, partition int, key, value []byte, headers ...Header) error {

@@ -66,6 +66,20 @@ func (o *Output) Append(topic, partition int, m flow.Message) {
 	o.close(topic, partition, b, end)
 }
 
+// AppendFlows adds flows that are written already, each to the partition of its
+// conversation. The bytes are copied.
+func (o *Output) AppendFlows(topic int, flows []flow.Encoded) {
+	n := len(o.topics[topic])
+	for i := range flows {
+		f := &flows[i]
+		partition := flow.Partition(f.Hash, n)
+		b := o.openBatch(topic, partition)
+		end := len(b.value)
+		b.value = f.AppendDelimited(b.value)
+		o.close(topic, partition, b, end)
+	}
+}
+
 // AppendEncoded adds a record that is encoded already, its length before it
 // (flow.AppendDelimited). The bytes are copied.
 func (o *Output) AppendEncoded(topic, partition int, delimited []byte) {

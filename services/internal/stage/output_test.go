@@ -9,7 +9,7 @@ import (
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
-// TestWaysToAppend holds records that are encoded already, and those that are
+// TestWaysToAppend holds records and flows that are encoded already, and those that are
 // encoded into the batch, against messages: the same batches, cut in the same places.
 func TestWaysToAppend(t *testing.T) {
 	type batch struct {
@@ -38,6 +38,13 @@ func TestWaysToAppend(t *testing.T) {
 	encoded := say(func(o *Output, p int, m flow.Message) { o.AppendEncoded(0, p, flow.AppendDelimited(nil, m)) })
 	if diff := cmp.Diff(want, encoded); diff != "" {
 		t.Errorf("AppendEncoded (-want, +got)\n%s", diff)
+	}
+	written := say(func(o *Output, p int, m flow.Message) {
+		b, _, _ := flow.Next(flow.AppendDelimited(nil, m))
+		o.AppendFlows(0, []flow.Encoded{{Hash: uint64(4 + p), Bytes: b}})
+	})
+	if diff := cmp.Diff(want, written); diff != "" {
+		t.Errorf("AppendFlows (-want, +got)\n%s", diff)
 	}
 }
 
