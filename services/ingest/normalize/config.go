@@ -47,7 +47,9 @@ type Config struct {
 	RepublishInterval      time.Duration `yaml:"republish_interval" doc:"how often templates and what else is known of exporters is told again on topic exporters"`
 	MaxFacts               int           `yaml:"max_facts" doc:"facts that are told again, in total"`
 	MaxOptionsEntries      int           `yaml:"max_options_entries" doc:"samplers, application names and sources of sFlow samples kept per exporter, each"`
+	MaxTotalOptionsEntries int           `yaml:"max_total_options_entries" doc:"the same of all exporters together, beside 256 that each may keep; application names are counted apart"`
 	MaxFirewallConns       int           `yaml:"max_firewall_connections" doc:"firewall connections remembered per exporter, so that updates and teardowns are not both counted"`
+	MaxTotalFirewallConns  int           `yaml:"max_total_firewall_connections" doc:"the same of all exporters together, beside 256 that each may keep"`
 	MaxDeadBytes           int           `yaml:"max_dead_bytes" doc:"bytes of dead letters kept per result; of further ones, only the reasons are"`
 	FutureTolerance        time.Duration `yaml:"future_tolerance" doc:"a flow that starts this much after its reception is suspect"`
 	OldTolerance           time.Duration `yaml:"old_tolerance" doc:"a flow that ended this much, and both timeouts, before its reception is suspect"`
@@ -91,7 +93,9 @@ func Default() Config {
 		RepublishInterval:      5 * time.Minute,
 		MaxFacts:               1 << 16,
 		MaxOptionsEntries:      16384,
+		MaxTotalOptionsEntries: 1 << 21,
 		MaxFirewallConns:       65536,
+		MaxTotalFirewallConns:  1 << 22,
 		MaxDeadBytes:           4 << 20,
 		FutureTolerance:        5 * time.Minute,
 		OldTolerance:           10 * time.Minute,
@@ -118,7 +122,9 @@ func (c Config) Validate() error {
 		{"max_total_waiting_bytes", c.MaxTotalWaitingBytes, 1 << 36},
 		{"max_facts", c.MaxFacts, 1 << 24},
 		{"max_options_entries", c.MaxOptionsEntries, 1 << 22},
+		{"max_total_options_entries", c.MaxTotalOptionsEntries, 1 << 28},
 		{"max_firewall_connections", c.MaxFirewallConns, 1 << 24},
+		{"max_total_firewall_connections", c.MaxTotalFirewallConns, 1 << 28},
 		{"max_dead_bytes", c.MaxDeadBytes, 1 << 30},
 	} {
 		if b.v < 1 || b.v > b.limit {

@@ -63,7 +63,7 @@ func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
 		return
 	}
 	old, known := e.elements[el]
-	if known && old.atNs > atNs || !known && len(e.elements) >= n.cfg.MaxOptionsEntries {
+	if known && old.atNs > atNs || !known && (len(e.elements) >= n.cfg.MaxOptionsEntries || !n.options.allows(len(e.elements))) {
 		return
 	}
 	t := elementType{name: name, form: formOf(name), atNs: atNs}
@@ -72,6 +72,9 @@ func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
 	}
 	if e.elements == nil {
 		e.elements = map[element]elementType{}
+	}
+	if !known {
+		n.options.used++
 	}
 	e.elements[el] = t
 	if known && old.name == t.name && old.form == t.form {

@@ -31,9 +31,9 @@ type exporter struct {
 
 	domains    map[domainKey]*domain
 	lastDomain *domain
-	// templates, fields and pools count those of all its domains.
-	templates, fields, pools int
-	firstNs, lastNs          uint64
+	// templates, fields, samplers and pools count those of all its domains.
+	templates, fields, samplers, pools int
+	firstNs, lastNs                    uint64
 	// announced counts the templates it was quoted with in announceMinute.
 	announced      int
 	announceMinute uint64
@@ -117,8 +117,8 @@ func (n *Normalizer) newExporter(addr netip.Addr) *exporter {
 	e := &exporter{
 		addr: addr, wire: addr.AsSlice(), policy: n.cfg.overrideOf(addr),
 		domains:      map[domainKey]*domain{},
-		applications: newRecent[uint64, string](n.cfg.MaxOptionsEntries),
-		firewall:     newRecent[connKey, connCount](n.cfg.MaxFirewallConns),
+		applications: newRecent[uint64, string](n.cfg.MaxOptionsEntries, &n.applications),
+		firewall:     newRecent[connKey, connCount](n.cfg.MaxFirewallConns, &n.connections),
 	}
 	if p := e.policy; p != nil {
 		e.realm = p.Realm
@@ -155,6 +155,9 @@ func (n *Normalizer) dropSilent(receivedNs uint64) bool {
 			for _, d := range e.domains {
 				n.forgetDomain(d)
 			}
+			e.applications.forget()
+			e.firewall.forget()
+			n.options.used -= len(e.elements)
 			delete(n.exporters, addr)
 			dropped = true
 		}
@@ -237,7 +240,10 @@ func (n *Normalizer) forgetDomain(d *domain) {
 	for _, c := range d.notices {
 		n.forgetNotice(c)
 	}
+	samplers := d.samplers.len()
+	d.exp.samplers -= samplers
 	d.exp.pools -= len(d.pools)
+	n.options.used -= samplers + len(d.pools)
 	delete(d.exp.domains, d.key)
 	if d.exp.lastDomain == d {
 		d.exp.lastDomain = nil

@@ -62,8 +62,11 @@ type Normalizer struct {
 	exporters map[netip.Addr]*exporter
 	// templates, fields (of these) and domains count those of all exporters.
 	templates, fields, domains int
-	lastExporter               *exporter
-	nextSweepNs, nextExpiryNs  uint64
+	// options, applications and connections are what all exporters share.
+	options, applications, connections budget
+
+	lastExporter              *exporter
+	nextSweepNs, nextExpiryNs uint64
 	// nowNs is the latest reception.
 	nowNs uint64
 
@@ -106,6 +109,9 @@ func New(cfg Config) *Normalizer {
 	return &Normalizer{
 		cfg:            cfg,
 		exporters:      map[netip.Addr]*exporter{},
+		options:        budget{limit: cfg.MaxTotalOptionsEntries},
+		applications:   budget{limit: cfg.MaxTotalOptionsEntries},
+		connections:    budget{limit: cfg.MaxTotalFirewallConns},
 		texts:          newTexts(textOf),
 		rules:          newTexts(ruleText),
 		applicationIDs: newTexts(applicationText),

@@ -187,7 +187,11 @@ func timeoutMs(b []byte) uint32 { return uint32(min(uintOf(b), 1<<20) * 1000) }
 // heard at atNs; what was heard later stays.
 func (n *Normalizer) keep(e *exporter, d *domain, o *options, atNs uint64) {
 	if got := o.sampling(); got.rate != 0 {
-		d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, n.cfg.MaxOptionsEntries)
+		room := e.samplers < n.cfg.MaxOptionsEntries && n.options.allows(e.samplers)
+		if d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, room) {
+			e.samplers++
+			n.options.used++
+		}
 	}
 	if o.hasTimeouts && atNs >= d.timeoutsNs {
 		d.activeMs, d.inactiveMs, d.timeoutsNs = o.activeMs, o.inactiveMs, atNs

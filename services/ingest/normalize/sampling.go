@@ -109,14 +109,16 @@ type samplerEntry struct {
 }
 
 // learn stores what an options record said; an id or interface is 0 where it
-// names none. Past max entries, new ids are not learnt; what was said later stays.
-func (s *samplers) learn(got samplerEntry, id, ifIndex uint64, max int) {
+// names none. Without room, new ids are not learnt; what was said later stays. It tells
+// whether there is an entry more.
+func (s *samplers) learn(got samplerEntry, id, ifIndex uint64, room bool) (added bool) {
 	put := func(m *map[uint64]samplerEntry, k uint64) {
 		if *m == nil {
 			*m = map[uint64]samplerEntry{}
 		}
-		if old, ok := (*m)[k]; ok && old.atNs <= got.atNs || !ok && len(*m) < max {
+		if old, ok := (*m)[k]; ok && old.atNs <= got.atNs || !ok && room {
 			(*m)[k] = got
+			added = !ok
 		}
 	}
 	switch {
@@ -127,7 +129,11 @@ func (s *samplers) learn(got samplerEntry, id, ifIndex uint64, max int) {
 	case got.atNs >= s.all.atNs:
 		s.all = got
 	}
+	return added
 }
+
+// len is the number of entries.
+func (s *samplers) len() int { return len(s.byID) + len(s.byInterface) }
 
 // find tells the sampling of a record by its sampler's id and its interface: the
 // sampler's own, the interface's, the domain's.

@@ -1,0 +1,11 @@
+package normalize
+
+// granted is how many entries of a kind every exporter may keep, whatever others keep.
+const granted = 256
+
+// budget bounds how many entries of a kind all exporters keep together, beside what is
+// granted: bounds for each alone are none where their addresses can be forged.
+type budget struct{ used, limit int }
+
+// allows tells whether an exporter that keeps so many may keep one more.
+func (b *budget) allows(own int) bool { return own < granted || b.used < b.limit }

@@ -1,0 +1,90 @@
+package normalize
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+)
+
+// datagramOf is an exporter's datagram in a domain.
+func datagramOf(exporter int, domain uint32, at time.Duration, w *writer) Datagram {
+	w.domain = domain
+	d := after(w.datagram(), at)
+	d.Exporter = netip.AddrFrom4([4]byte{10, byte(exporter >> 16), byte(exporter >> 8), byte(exporter)})
+	return d
+}
+
+// samplerTable is options that tell of samplers.
+func samplerTable(first, samplers uint64) *writer {
+	var body []byte
+	for i := range samplers {
+		body = append(body, values(4, 1, 4, first+i, 4, 100+i)...)
+	}
+	return v9().optionsTemplate(400, 1, spec{1, 4}, spec{ieSamplerID, 4}, spec{ieSamplerInterval, 4}).set(400, body...)
+}
+
+// TestOptionsAreBounded by exporter, whatever its domains, and in total; but all may tell
+// of a few, and what is forgotten makes room.
+func TestOptionsAreBounded(t *testing.T) {
+	cfg := Default()
+	cfg.MaxOptionsEntries, cfg.MaxTotalOptionsEntries, cfg.MaxExporters = 1000, 1500, 10
+	n, out := New(cfg), &Result{}
+	for exporter := range 3 {
+		for domain := range uint32(20) {
+			n.Datagram(datagramOf(exporter, domain, 0, samplerTable(1, 90)), out)
+			out.Reset()
+		}
+	}
+	for exporter, want := range []int{1000, 500, granted} {
+		addr := datagramOf(exporter, 0, 0, v9()).Exporter
+		if got := n.exporters[addr].samplers; got != want {
+			t.Errorf("exporter %d: %d samplers, want %d", exporter, got, want)
+		}
+	}
+	d := datagramOf(2, 0, 0, v9().template(300, append(append([]spec(nil), tuple...), spec{ieSamplerID, 1})...).
+		set(300, append(tupleValues(1, 1), 7)...))
+	n.Datagram(d, out)
+	if f := only(t, out); f.SamplingRate != 106 || f.SamplingKind != flowv1.SamplingKind_SAMPLING_KIND_PACKET {
+		t.Errorf("one in %d %v", f.SamplingRate, f.SamplingKind)
+	}
+	for exporter := 3; exporter <= 10; exporter++ {
+		n.Datagram(datagramOf(exporter, 0, 2*time.Hour, v9()), out)
+	}
+	if n.options.used != 0 || len(n.exporters) > 10 {
+		t.Errorf("%d samplers of %d exporters are left", n.options.used, len(n.exporters))
+	}
+}
+
+// TestFirewallsAreBounded together: each keeps its latest connections.
+func TestFirewallsAreBounded(t *testing.T) {
+	cfg := Default()
+	cfg.MaxFirewallConns, cfg.MaxTotalFirewallConns = 5000, 6000
+	n := New(cfg)
+	var all [20]recent[connKey, connCount]
+	for i := range all {
+		all[i] = newRecent[connKey, connCount](cfg.MaxFirewallConns, &n.connections)
+		for id := range uint64(4000) {
+			all[i].put(connKey{id: id}, connCount{bytes: id})
+			if id > granted {
+				if c, ok := all[i].get(connKey{id: id - granted/2}); !ok || c.bytes != id-granted/2 {
+					t.Fatalf("firewall %d has forgotten a connection of a moment ago", i)
+				}
+			}
+		}
+	}
+	kept := 0
+	for i := range all {
+		kept += len(all[i].young) + len(all[i].old)
+	}
+	if kept != n.connections.used || kept > cfg.MaxTotalFirewallConns+2*granted*len(all) {
+		t.Errorf("%d connections are kept, counted %d", kept, n.connections.used)
+	}
+	for i := range all {
+		all[i].forget()
+	}
+	if n.connections.used != 0 {
+		t.Errorf("%d are left", n.connections.used)
+	}
+}
