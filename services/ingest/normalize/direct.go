@@ -17,7 +17,8 @@ import (
 // The other way is the one that says what is right, and it knows everything: there is
 // no direct way of templates that need a thought, nor of records that do.
 type direct struct {
-	origin flow.Origin
+	// icmp is the origin of flows of ICMP, which have no ports; origin is that of all others.
+	origin, icmp flow.Origin
 	// reach is how far into a record, or what follows it, is looked.
 	reach int
 
@@ -26,6 +27,10 @@ type direct struct {
 	start, end                             flow.NumberAt
 	direction                              flow.NumberAt
 	hasDirection, relative, packetsUnknown bool
+
+	// typeCode is where both are told in one number, icmpType and icmpCode where each is.
+	icmpFrom                     icmpSource
+	typeCode, icmpType, icmpCode flow.NumberAt
 }
 
 // copied are the numbers that are copied into a field, as many bits as it keeps.
@@ -64,7 +69,47 @@ func compileDirect(t *template, p *plan) *direct {
 		return nil
 	}
 	d.origin.Addresses(d.srcAddr, d.dstAddr, d.nextHop, d.bgpNextHop)
+	d.icmp.Addresses(d.srcAddr, d.dstAddr, d.nextHop, d.bgpNextHop)
+	d.takeICMP(p.icmp)
 	return d
+}
+
+// Fields of ports, and of the type and code of ICMP.
+const (
+	srcPortField, dstPortField   = 21, 22
+	icmpTypeField, icmpCodeField = 31, 32
+)
+
+// takeICMP says where the type and code of ICMP stand, once all steps are taken.
+func (d *direct) takeICMP(from icmpSource) {
+	d.icmpFrom = from
+	if from == icmpInPort {
+		d.typeCode = d.dstPort
+	}
+	if from != icmpSeparate {
+		d.icmpType, d.icmpCode = d.typeCode, d.typeCode
+		d.icmpType.Mask, d.icmpCode.Mask = d.typeCode.Mask&0xff, d.typeCode.Mask&0xff
+		if d.icmpType.Shift += 8; d.icmpType.Shift > 63 { // of one byte: the code
+			d.icmpType = flow.NumberAt{}
+		}
+	}
+	d.icmp.Copy(icmpTypeField, d.icmpType)
+	d.icmp.Copy(icmpCodeField, d.icmpCode)
+}
+
+// ordinaryICMP tells whether type and code of a record stand where they should, and
+// ports say nothing else (icmp).
+func (d *direct) ordinaryICMP(record []byte) bool {
+	switch d.icmpFrom {
+	case icmpSeparate:
+		return true
+	case icmpTypeCode:
+		if uint32(d.typeCode.Of(record)) != 0 || uint16(d.dstPort.Of(record)) == 0 {
+			return true
+		}
+		return uint16(d.srcPort.Of(record)) != 0
+	}
+	return uint16(d.srcPort.Of(record)) == 0
 }
 
 // take has a step done; false says that it needs a thought.
@@ -97,7 +142,14 @@ func (d *direct) take(st *step) bool {
 		d.end = number
 	case opDirection:
 		d.direction, d.hasDirection = number, true
-	case opICMPTypeCode, opICMPType, opICMPCode: // only looked at where the protocol is ICMP
+	case opICMPTypeCode:
+		d.typeCode = number
+	case opICMPType:
+		d.icmpType = number
+		d.icmpType.Mask = 1<<32 - 1
+	case opICMPCode:
+		d.icmpCode = number
+		d.icmpCode.Mask = 1<<32 - 1
 	case opConnection: // only firewalls have it looked at
 	default:
 		known = false
@@ -106,6 +158,9 @@ func (d *direct) take(st *step) bool {
 		if c.op == st.op {
 			number.Mask = ^uint64(0) >> (64 - c.bits)
 			d.origin.Copy(c.field, number)
+			if c.field != srcPortField && c.field != dstPortField {
+				d.icmp.Copy(c.field, number)
+			}
 			known = true
 		}
 	}
@@ -123,7 +178,10 @@ func addressAt(a flow.BytesAt) flow.BytesAt {
 // writing is what the records of the data set in hand have in common.
 type writing struct {
 	pattern flow.Pattern
-	common  flow.Common
+	// icmp is the pattern of flows of ICMP, once there is one.
+	icmp      flow.Pattern
+	icmpBegun bool
+	common    flow.Common
 	// patience is how long after its end a flow may be reported.
 	patience uint64
 	// selective tells that sampling depends on the record.
@@ -154,15 +212,29 @@ func (n *Normalizer) beginDirect(m *message, d *direct) bool {
 		TimeQuality: quality, SamplingKind: by.kind, ActiveTimeoutMs: active, InactiveTimeoutMs: inactive,
 		PacketsUnknown: d.packetsUnknown,
 	}
-	w.pattern.Begin(&d.origin, &w.common)
+	w.begin(d)
 	return true
+}
+
+func (w *writing) begin(d *direct) {
+	w.pattern.Begin(&d.origin, &w.common)
+	w.icmpBegun = false
+}
+
+// patternOfICMP is the pattern of flows of ICMP.
+func (w *writing) patternOfICMP(d *direct) *flow.Pattern {
+	if !w.icmpBegun {
+		w.icmp.Begin(&d.icmp, &w.common)
+		w.icmpBegun = true
+	}
+	return &w.icmp
 }
 
 // sampled has the flows that are written next be sampled like that.
 func (w *writing) sampled(d *direct, by sampling) {
 	if by.rate != w.common.SamplingRate || by.kind != w.common.SamplingKind {
 		w.common.SamplingRate, w.common.SamplingKind = by.rate, by.kind
-		w.pattern.Begin(&d.origin, &w.common)
+		w.begin(d)
 	}
 }
 
@@ -173,7 +245,8 @@ func (n *Normalizer) directRecord(m *message, d *direct, data []byte, out *Resul
 		return false
 	}
 	proto := uint8(d.proto.Of(all))
-	if flow.IsICMP(proto) {
+	icmp := flow.IsICMP(proto)
+	if icmp && !d.ordinaryICMP(all) {
 		return false
 	}
 	m.records++
@@ -202,11 +275,19 @@ func (n *Normalizer) directRecord(m *message, d *direct, data []byte, out *Resul
 	own.TimeSuspect = end < start || m.doubtful(own.TimeFlowStartNs, own.TimeFlowEndNs, n.futureNs, w.patience)
 	src, dst := d.srcAddr.Of(all), d.dstAddr.Of(all)
 	srcPort, dstPort := uint16(d.srcPort.Of(all)), uint16(d.dstPort.Of(all))
+	pattern := &w.pattern
+	if icmp {
+		srcPort, dstPort, pattern = 0, 0, w.patternOfICMP(d)
+	}
 	m.exp.reverse.observe(src, dst, uint32(srcPort), uint32(dstPort), uint32(proto))
 	own.ReverseObservable = m.exp.reverse.observable()
 
 	at := len(out.wire)
-	out.wire = w.pattern.Append(out.wire, all, &own)
-	out.addEncoded(at, flow.HashOf(m.exp.realm, proto, src, dst, srcPort, dstPort))
+	out.wire = pattern.Append(out.wire, all, &own)
+	if icmp {
+		out.addEncoded(at, flow.HashOfICMP(m.exp.realm, proto, src, dst, uint32(d.icmpType.Of(all)), uint32(d.icmpCode.Of(all))))
+	} else {
+		out.addEncoded(at, flow.HashOf(m.exp.realm, proto, src, dst, srcPort, dstPort))
+	}
 	return true
 }

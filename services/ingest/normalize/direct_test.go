@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
@@ -115,7 +116,12 @@ func TestDirectKinds(t *testing.T) {
 	f("DNS", ipfix(), 0, append(with(inMillis...), spec{ieCiscoSubApplicationValue, 12})...)
 	f("next hops", v9(), 2, append(with(inUptimes...), spec{ieNextHop4, 4}, spec{ieBGPNextHop4, 4})...)
 	values = icmpValues()
-	f("ICMP", v9(), 0, with(inUptimes...)...)
+	f("ICMP, and a port", v9(), 0, with(inUptimes...)...)
+	f("ICMP, type and code in one, and a port", v9(), 2, append(with(inUptimes...), spec{ieICMPTypeCode4, 2})...)
+	f("ICMP, type and code apart", v9(), 2, append(with(inUptimes...), spec{ieICMPType4, 1}, spec{ieICMPCode4, 1})...)
+	binary.BigEndian.PutUint16(values[atOf(ieSrcPort):], 0)
+	f("ICMP, type and code in the port", v9(), 2, with(inUptimes...)...)
+	f("ICMP, type and code in the port all the same", v9(), 0, append(with(inUptimes...), spec{ieICMPTypeCode4, 2})...)
 }
 
 // TestDirectTimesAreCorrected has an exporter whose clock is an hour late.
@@ -137,14 +143,19 @@ func TestDirectTimesAreCorrected(t *testing.T) {
 // icmpValues are those of tuple, of an echo request.
 func icmpValues() []byte {
 	b := tupleValues(1, 1)
-	at := 0
+	b[atOf(ieProtocol)] = flow.ProtoICMP
+	return b
+}
+
+// atOf is where an element lies in a record of tuple.
+func atOf(e element) (at int) {
 	for _, s := range tuple {
-		if s.e == ieProtocol {
-			b[at] = flow.ProtoICMP
+		if s.e == e {
+			break
 		}
 		at += int(s.length)
 	}
-	return b
+	return at
 }
 
 // directElements are what random templates are made of.
@@ -157,7 +168,7 @@ var directElements = []spec{
 	{ieSrcMAC, 6}, {iePostSrcMAC, 6}, {ieDstMAC, 6}, {ieVLAN, 2}, {ieDot1qVLAN, 2}, {iePostVLAN, 2}, {ieEtherType, 2},
 	{ieDirection, 1}, {ieForwardingStatus, 1}, {ieForwardingStatus, 4}, {ieFlowEndReason, 1}, {ieObservationPoint, 8},
 	{ieIngressVRF, 4}, {ieEgressVRF, 4}, {ieFlowID, 8}, {ieSamplerID, 1}, {ieSelectorID, 8}, {ieSamplingInterval, 4},
-	{ieICMPTypeCode4, 2}, {ieICMPType4, 1}, {iePadding, 3}, {ieTCPFlags, 12}, {ieBiflowDirection, 1}, {ieStartSeconds, 4},
+	{ieICMPTypeCode4, 2}, {ieICMPTypeCode4, 1}, {ieICMPTypeCode6, 4}, {ieICMPType4, 1}, {ieICMPType6, 2}, {ieICMPCode4, 1}, {iePadding, 3}, {ieTCPFlags, 12}, {ieBiflowDirection, 1}, {ieStartSeconds, 4},
 	{ieApplicationID, 4}, {iePostOctetDelta, 8}, {ieFirewallEvent, 1}, {ieSystemInit, 8},
 }
 

@@ -228,9 +228,18 @@ func HashOf(realm uint32, proto uint8, src, dst []byte, srcPort, dstPort uint16)
 	if len(src) == 4 && len(dst) == 4 && HasPorts(proto) {
 		return conversationHash4(realm, proto, src, dst, srcPort, dstPort)
 	}
+	return hashOf(realm, proto, src, dst, uint32(srcPort), uint32(dstPort), 0, 0)
+}
+
+// HashOfICMP is ConversationHash of a flow of ICMP that says its type and code.
+func HashOfICMP(realm uint32, proto uint8, src, dst []byte, icmpType, icmpCode uint32) uint64 {
+	return hashOf(realm, proto, src, dst, 0, 0, icmpType, icmpCode)
+}
+
+func hashOf(realm uint32, proto uint8, src, dst []byte, srcPort, dstPort, icmpType, icmpCode uint32) uint64 {
 	k := Key{Realm: realm, Proto: proto}
 	k.Src.Addr, k.Dst.Addr = AddrFrom(src), AddrFrom(dst)
-	k.SetPorts(uint32(srcPort), uint32(dstPort), 0, 0)
+	k.SetPorts(srcPort, dstPort, icmpType, icmpCode)
 	c, _ := k.Conversation()
 	return c.Hash()
 }

@@ -56,7 +56,7 @@ func (o *Origin) Addresses(srcAddr, dstAddr, nextHop, bgpNextHop BytesAt) {
 const (
 	volume  = iota // 9 and 10
 	routing        // 13 to 29
-	inside         // 33 to 38
+	inside         // 31 to 38
 	ending         // 202
 	vrfs           // 239 and 240
 	stretches
@@ -90,7 +90,7 @@ func stretchOf(number uint16) int {
 		return volume
 	case number >= 13 && number <= 29:
 		return routing
-	case number >= 33 && number <= 38:
+	case number >= 31 && number <= 38:
 		return inside
 	case number == 202:
 		return ending
