@@ -17,7 +17,7 @@ const (
 	lineNfdump = "nfdump -B"
 	lineBoth   = "nfcapd + nfdump -B"
 	lineFloor  = "one vtprotobuf decode + encode"
-	lineDecode = "decode and map alone"
+	lineDecode = "decode, map and write alone"
 	// asideUncompressed stands behind the name of a stage whose topics are not compressed.
 	asideUncompressed = ", uncompressed"
 	// lineCompressed is ingest with the compression that it has by default.
