@@ -17,8 +17,8 @@ type ahead struct {
 	likely [lookahead]uint32
 	// briefs are those of reports that came as structs.
 	briefs [lookahead]flow.Brief
-	// made has a bit, by its hash, for each entry made since.
-	made uint64
+	// made are the hashes of the entries made since.
+	made slab.Recent
 	// seen keeps the compiler from dropping the loads.
 	seen uint32
 }
@@ -56,7 +56,7 @@ func (w *Window) apply(reports []arrival) {
 		}
 	}
 	a.seen |= seen
-	a.made = 0
+	a.made = slab.Recent{}
 	for i := range reports {
 		w.add(&reports[i], a.hashes[i], a.likely[i])
 		w.out.passed()

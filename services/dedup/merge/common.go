@@ -25,7 +25,7 @@ func noRareBytes(f *flowv1.Flow) bool {
 	return len(f.MplsTtl)|len(f.MplsLabel)|len(f.MplsIp)|len(f.BgpNextHop)|len(f.BgpCommunities)|len(f.AsPath)|
 		len(f.Reporters)|len(f.PostSrcAddr)|len(f.PostDstAddr)|
 		len(f.Application)|len(f.User)|len(f.HttpHost)|len(f.HttpUrl)|len(f.DnsName)|len(f.FirewallRule) == 0 &&
-		f.Vpc == nil && len(f.ProtoReflect().GetUnknown()) == 0
+		f.Vpc == nil && !f.HasUnknown()
 }
 
 // fits: the numbers fit into packed's narrower ones.

@@ -76,7 +76,7 @@ func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32)
 			return e, likely
 		}
 	}
-	if likely != slab.None || w.ahead.made>>(hash&63)&1 != 0 {
+	if likely != slab.None || w.ahead.made.Has(hash) {
 		if e, id := w.lookup(k, hash); e != nil {
 			return e, id
 		}
@@ -93,7 +93,7 @@ func (w *Window) entry(k *flow.Key, hash uint64, likely uint32) (*entry, uint32)
 		e.set(wide)
 	}
 	w.index.Insert(hash, id)
-	w.ahead.made |= 1 << (hash & 63)
+	w.ahead.made.Add(hash)
 	return e, id
 }
 

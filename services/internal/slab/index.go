@@ -32,18 +32,18 @@ type Index struct {
 }
 
 // pageBuckets is the number of buckets allocated at once.
-const pageBuckets = 1 << 10
+const pageBuckets = 1 << 12
 
 // Len is the number of entries.
 func (x *Index) Len() int { return x.len }
 
 // Bytes is the memory that the index takes.
-func (x *Index) Bytes() int { return 8 * (x.end() + cap(x.pages)) }
+func (x *Index) Bytes() int { return 8 * (int(x.end()) + cap(x.pages)) }
 
 // end is the number of buckets.
-func (x *Index) end() int { return len(x.pages) * pageBuckets }
+func (x *Index) end() uint { return uint(len(x.pages)) * pageBuckets }
 
-func (x *Index) bucket(at int) *uint64 {
+func (x *Index) bucket(at uint) *uint64 {
 	return nth(x.pages[at/pageBuckets], uint32(at%pageBuckets))
 }
 
@@ -61,29 +61,33 @@ func tag(hash uint64) uint32 {
 }
 
 // home is where the bucket of a tag lies at the earliest.
-func (x *Index) home(tag uint32) int { return int(uint64(tag) * uint64(x.homes) >> 32) }
+func (x *Index) home(tag uint32) uint { return uint(uint64(tag) * uint64(x.homes) >> 32) }
 
 // Probe starts a lookup. It is valid until the index is changed.
 func (x *Index) Probe(hash uint64) Probe {
 	t := tag(hash)
-	return Probe{index: x, tag: t, at: x.home(t) - 1}
+	return Probe{index: x, tag: t, next: x.home(t)}
 }
 
 // Probe walks over the numbers that may belong to a hash.
 type Probe struct {
-	index  *Index
-	at     int
+	index *Index
+	// next is the bucket to be looked at next.
+	next   uint
 	tag    uint32
 	number uint32
 }
 
 // Next moves on to the next candidate, if there is one.
 func (p *Probe) Next() bool {
-	for p.at++; p.at < p.index.end(); p.at++ {
-		b := *p.index.bucket(p.at)
-		if t := uint32(b >> 32); b == 0 || t > p.tag {
+	for p.next < p.index.end() {
+		b := *p.index.bucket(p.next)
+		t := uint32(b >> 32)
+		if b == 0 || t > p.tag {
 			return false
-		} else if t == p.tag {
+		}
+		p.next++
+		if t == p.tag {
 			p.number = uint32(b) - 1
 			return true
 		}
@@ -104,17 +108,22 @@ const findAtOnce = 64
 // it, or None. Where one lookup after the other would wait for memory, the loads of
 // many overlap, if nothing else comes between them.
 func (x *Index) Find(hashes []uint64, numbers []uint32) {
-	var homes [findAtOnce]*uint64
+	var first, last [findAtOnce]*uint64
 	for len(hashes) > 0 && len(x.pages) > 0 {
 		n := min(len(hashes), findAtOnce)
 		for i, h := range hashes[:n] {
-			homes[i] = x.bucket(x.home(tag(h)))
+			at := x.home(tag(h))
+			page, place := x.pages[at/pageBuckets], uint32(at%pageBuckets)
+			first[i], last[i] = nth(page, place), nth(page, min(place+usualWalk, pageBuckets-1))
 		}
-		for _, b := range homes[:n] {
-			x.loaded |= *b
+		for i := range n {
+			x.loaded |= *first[i] | *last[i]
 		}
 		for i, h := range hashes[:n] {
-			numbers[i] = x.first(h)
+			numbers[i] = None
+			if b := *first[i]; b != 0 && uint32(b>>32) <= tag(h) {
+				numbers[i] = x.first(h)
+			}
 		}
 		hashes, numbers = hashes[n:], numbers[n:]
 	}
@@ -122,6 +131,9 @@ func (x *Index) Find(hashes []uint64, numbers []uint32) {
 		numbers[i] = None
 	}
 }
+
+// usualWalk is how many buckets behind its home a hash is looked for, mostly.
+const usualWalk = 4
 
 // first is the first number that may belong to a hash, or None.
 func (x *Index) first(hash uint64) uint32 {
@@ -141,8 +153,8 @@ func (x *Index) Insert(hash uint64, number uint32) {
 	b := uint64(t)<<32 | uint64(number+1)
 	at := x.home(t)
 	for i := at % pageBuckets; ; i = 0 {
-		if at/pageBuckets == len(x.pages) {
-			x.pages = append(x.pages, newPage[uint64](pageBuckets, false))
+		if at/pageBuckets == uint(len(x.pages)) {
+			x.pages = append(x.pages, newPage[uint64](pageBuckets, x.homes > pageBuckets))
 		}
 		if b = insert(page(x.pages[at/pageBuckets])[i:], b); b == 0 {
 			return
@@ -192,7 +204,7 @@ func (x *Index) grow(more int) {
 	x.homes += more * pageBuckets
 	x.pages = make([]*uint64, 0, x.homes/pageBuckets+1)
 	var read []*uint64
-	at := 0
+	at := uint(0)
 	for _, first := range old {
 		for _, b := range page(first) {
 			if b != 0 {
@@ -206,7 +218,7 @@ func (x *Index) grow(more int) {
 		}
 		read = append(read, first)
 	}
-	for x.end() < x.homes {
+	for x.end() < uint(x.homes) {
 		read = x.addPage(read)
 	}
 }
@@ -216,7 +228,7 @@ func (x *Index) grow(more int) {
 func (x *Index) addPage(read []*uint64) []*uint64 {
 	n := len(read)
 	if n == 0 {
-		x.pages = append(x.pages, newPage[uint64](pageBuckets, false))
+		x.pages = append(x.pages, newPage[uint64](pageBuckets, x.homes > pageBuckets))
 		return read
 	}
 	clear(page(read[n-1]))
@@ -236,8 +248,8 @@ func (x *Index) Delete(hash uint64, number uint32) bool {
 			break
 		}
 	}
-	hole := x.bucket(p.at)
-	for at := p.at + 1; at < x.end(); at++ {
+	hole := x.bucket(p.next - 1)
+	for at := p.next; at < x.end(); at++ {
 		b := x.bucket(at)
 		if *b == 0 || x.home(uint32(*b>>32)) == at {
 			break

@@ -96,10 +96,10 @@ func TestFindIsManyLookups(t *testing.T) {
 
 func TestReserveMakesRoomOnce(t *testing.T) {
 	var x Index
-	x.Reserve(1000)
+	x.Reserve(pageBuckets)
 	x.Insert(42, 7)
 	if x.Reserve(10); x.end() != 2*pageBuckets {
-		t.Fatalf("%d buckets for 1000 entries, want %d", x.end(), 2*pageBuckets)
+		t.Fatalf("%d buckets for %d entries, want %d", x.end(), pageBuckets, 2*pageBuckets)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestHashesOfOnePartitionSpread(t *testing.T) {
 
 // farthest is how far a bucket lies behind its home at most. It fails the test where
 // one lies before its home, behind a free one, or before one of a lower tag.
-func farthest(t interface{ Fatalf(string, ...any) }, x *Index) (far int) {
+func farthest(t interface{ Fatalf(string, ...any) }, x *Index) (far uint) {
 	before := uint64(0)
 	for at := range x.end() {
 		b := *x.bucket(at)

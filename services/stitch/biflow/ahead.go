@@ -2,6 +2,7 @@ package biflow
 
 import (
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/slab"
 )
 
 // lookahead is how many flows are looked up at once.
@@ -15,8 +16,8 @@ type ahead struct {
 	// newest are the conversations that the index has for them, none where it has
 	// none. Another key's may be among them.
 	newest [lookahead]uint32
-	// opened has a bit, by its hash, for each conversation opened since.
-	opened uint64
+	// opened are the hashes of the conversations opened since.
+	opened slab.Recent
 	// seen keeps the compiler from dropping the loads.
 	seen uint64
 }
@@ -36,7 +37,7 @@ func (t *Table) applyAhead(in *Input, flows []flow.Place) {
 			a.load(t, id)
 		}
 	}
-	a.opened = 0
+	a.opened = slab.Recent{}
 	for i, s := range segments {
 		t.apply(s, newest[i])
 	}
@@ -47,7 +48,7 @@ func (t *Table) applyAhead(in *Input, flows []flow.Place) {
 func (t *Table) newestFor(s *segment, hint uint32) (uint32, bool) {
 	switch {
 	case hint == none:
-		if t.ahead.opened>>(s.hash&63)&1 == 0 {
+		if !t.ahead.opened.Has(s.hash) {
 			return 0, false
 		}
 	case !t.convs.At(hint).has(behind) && t.is(t.convs.At(hint), &s.place):

@@ -266,7 +266,7 @@ func (t *Table) openConv(s *segment, older uint32) uint32 {
 		t.index.Delete(s.hash, older)
 	}
 	t.index.Insert(s.hash, id)
-	t.ahead.opened |= 1 << (s.hash & 63)
+	t.ahead.opened.Add(s.hash)
 	t.open++
 	t.stats.Opened++
 	return id
