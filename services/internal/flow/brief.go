@@ -85,8 +85,6 @@ const (
 	reported
 	// telling fields are what few exporters know, a firewall or a probe.
 	telling
-	// ours is what dedup says, which nobody may have said before, not even that it is zero.
-	ours
 )
 
 // traits are those of Flow's fields by number.
@@ -103,7 +101,7 @@ var traits = [256]trait{
 	100: isBytes, 101: isBytes | nested, 102: isBytes | nested,
 	110: isVarint, 111: isVarint | reported, 112: isVarint | reported,
 	200: isVarint | reported, 201: isVarint, 202: isVarint, 203: isFixed, 204: isVarint,
-	fieldReporters: isBytes | repeated | nested, fieldAuthority: isVarint | ours,
+	fieldReporters: isBytes | repeated | nested, fieldAuthority: isVarint,
 	207: isBytes | reported | telling, 208: isBytes | reported | telling, 209: isVarint | reported | telling, 210: isVarint | reported | telling,
 	211: isBytes | reported | telling, 212: isBytes | reported | telling, 213: isBytes | reported | telling, 214: isBytes | reported | telling, 215: isBytes | reported | telling,
 	220: isBytes | nested, 230: isVarint, 231: isVarint, 232: isFixed | reported,
@@ -134,12 +132,17 @@ const (
 
 // quick reads a flow if it is as they mostly are.
 func (b *Brief) quick(wire []byte, f *Fields) bool {
-	if !f.ordinary(wire) || len(f.Nested) > 0 || uint16(load(wire[:cap(wire)], f.Tail)) == tag(fieldAuthority, varint) {
+	if !f.ordinary(wire) || len(f.Nested) > 0 || hasAuthority(wire[f.Tail:]) {
 		return false
 	}
 	b.Wire, b.Tail, b.Telling = wire, uint32(f.Tail), false
 	b.fill(f)
 	return true
+}
+
+// hasAuthority tells whether there is an authority at the beginning, if only nobody.
+func hasAuthority(wire []byte) bool {
+	return len(wire) > 1 && binary.LittleEndian.Uint16(wire) == tag(fieldAuthority, varint)
 }
 
 // read reads any flow.
@@ -169,7 +172,7 @@ func (b *Brief) read(wire []byte, f *Fields) reading {
 			continue
 		}
 		is := traits[number]
-		if number <= last && (number < last || is&repeated == 0) {
+		if number <= last && (number < last || is&repeated == 0) || number == fieldAuthority { // authority is dedup's to say
 			return unusual
 		}
 		last = number
@@ -204,9 +207,6 @@ func (b *Brief) read(wire []byte, f *Fields) reading {
 		if number < fieldAuthority {
 			tail = i
 		}
-	}
-	if told&ours != 0 {
-		return unusual
 	}
 	b.Wire, b.Tail, b.Telling = wire, uint32(tail), told&telling != 0
 	b.fill(f)

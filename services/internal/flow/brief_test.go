@@ -41,10 +41,7 @@ func TestTraitsAreThoseOfTheContract(t *testing.T) {
 		if traits[number]&telling != 0 && want&reported == 0 {
 			t.Errorf("field %d: what few know must have its place in Reporter", number)
 		}
-		if (traits[number]&ours != 0) != (number == fieldAuthority) {
-			t.Errorf("field %d: only dedup says who the authority is", number)
-		}
-		if traits[number]&^(telling|ours) != want {
+		if traits[number]&^telling != want {
 			t.Errorf("field %d: traits are %b, want %b", number, traits[number], want)
 		}
 	}
