@@ -137,11 +137,17 @@ func (p *Parser) Statistics() Statistics { return p.stats }
 // maxLine is the longest line that is read, in bytes; AWS's are under 4 KiB.
 const maxLine = 16 << 10
 
+// byteOrderMark is what some tools put before a text.
+var byteOrderMark = []byte("\ufeff")
+
+// trim is a line without what is around it.
+func trim(line []byte) []byte { return bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark)) }
+
 // Line adds what a line (with or without its end) says to the result. ReceivedNs
 // is when it came, nanoseconds since the epoch; 0 takes the end of the line's own
 // interval for it, which makes the result a function of the file alone.
 func (p *Parser) Line(line []byte, receivedNs uint64, out *normalize.Result) Kind {
-	line = bytes.TrimSpace(line)
+	line = trim(line)
 	if len(line) == 0 {
 		return Blank
 	}
@@ -176,7 +182,7 @@ func (p *Parser) Line(line []byte, receivedNs uint64, out *normalize.Result) Kin
 // EndNs is the end of the interval that a line tells of; ok is false for lines
 // that become no record. Headers count, so lines must be given in order.
 func (p *Parser) EndNs(line []byte) (ns uint64, ok bool) {
-	line = bytes.TrimSpace(line)
+	line = trim(line)
 	if len(line) == 0 {
 		return 0, false
 	}
@@ -215,7 +221,7 @@ func (p *Parser) bury(reason string, line []byte, receivedNs uint64, out *normal
 func Recognize(cfg Config, head []byte) bool {
 	p := New(cfg)
 	for line := range bytes.Lines(head) {
-		line = bytes.TrimSpace(line)
+		line = trim(line)
 		if len(line) == 0 || len(line) > maxLine {
 			continue
 		}

@@ -80,6 +80,19 @@ func TestCloudWatchTimestamp(t *testing.T) {
 	}
 }
 
+// TestByteOrderMark: some tools put one before the first line, which is still read.
+func TestByteOrderMark(t *testing.T) {
+	if !Recognize(Default(), []byte("\ufeff"+ok2+"\n")) {
+		t.Error("a log with a byte order mark is not told as one")
+	}
+	var out normalize.Result
+	p := New(Default())
+	if kind := p.Line([]byte("\ufeffsrcaddr dstaddr start end\n"), 0, &out); kind != Header {
+		t.Errorf("a header behind a byte order mark is a %v", kind)
+	}
+	one(t, p, "10.0.0.1 10.0.0.2 1418530010 1418530070", 0)
+}
+
 // TestBothInterfacesAreObservationPoints: the two reports of one flow share the
 // conversation and nothing of the observer.
 func TestBothInterfacesAreObservationPoints(t *testing.T) {
