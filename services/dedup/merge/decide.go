@@ -79,7 +79,9 @@ next:
 				continue next
 			}
 		}
-		claims = append(claims, claim{h.point, h.bytes, h.packets, h.rate, h.inIf, shares})
+		claims = append(claims, claim{})
+		c := &claims[len(claims)-1] // filled in where it lies, as segments are
+		c.point, c.bytes, c.packets, c.rate, c.inIf, c.shares = h.point, h.bytes, h.packets, h.rate, h.inIf, shares
 	}
 	w.out.claims = claims
 	return claims

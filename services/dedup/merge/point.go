@@ -20,6 +20,13 @@ type point struct {
 
 // pointOf is the number of the point that a report is of.
 func (w *Window) pointOf(r *arrival) uint32 {
+	if ps := &w.points; w.topology == nil && len(ps.all) > 0 {
+		// Reports of a datagram come together. A point made of one only to be compared
+		// would be copied before it has got to the cache, and wait for that.
+		if last := &ps.all[ps.recent]; last.sampler == r.Sampler && last.egress == r.Egress {
+			return ps.recent
+		}
+	}
 	p := point{sampler: r.Sampler, egress: r.Egress}
 	if w.topology != nil {
 		at := w.topology.of(r.Sampler)

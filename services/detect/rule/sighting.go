@@ -147,8 +147,10 @@ func (x *sighting) read(b *flowv1.Biflow, sureDirection float64) bool {
 	if !asks(b) {
 		return false
 	}
-	x.target = target{addr: flow.AddrFrom(b.ServerAddr), port: uint16(b.ServerPort), proto: uint8(b.Proto)}
-	x.subject = subject{realm: b.Realm, addr: flow.AddrFrom(b.ClientAddr)}
+	x.target.addr.Set(b.ServerAddr)
+	x.target.port, x.target.proto = uint16(b.ServerPort), uint8(b.Proto)
+	x.subject.addr.Set(b.ClientAddr)
+	x.subject.realm = b.Realm
 	if x.subject.addr == x.target.addr || !isHost(&x.subject.addr) || !isHost(&x.target.addr) {
 		return false
 	}

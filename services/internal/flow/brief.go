@@ -36,7 +36,7 @@ type Brief struct {
 // Of reads a flow that is decoded; it has no Wire.
 func (b *Brief) Of(f *flowv1.Flow) {
 	b.Key.of(f)
-	b.Sampler.set(f.SamplerAddress)
+	b.Sampler.Set(f.SamplerAddress)
 	b.Egress, b.Late = f.Direction == flowv1.Direction_DIRECTION_EGRESS, f.Late
 	b.InIf, b.Domain = f.InIf, f.ObservationDomainId
 	b.ActiveTimeoutMs, b.InactiveTimeoutMs = f.ActiveTimeoutMs, f.InactiveTimeoutMs
@@ -216,9 +216,9 @@ func (b *Brief) read(wire []byte, f *Fields) reading {
 // fill takes in the fields.
 func (b *Brief) fill(f *Fields) {
 	v := &f.Numbers
-	b.Key.Src.Addr.set(f.Texts[AtSrc])
-	b.Key.Dst.Addr.set(f.Texts[AtDst])
-	b.Sampler.set(f.Texts[AtSampler])
+	b.Key.Src.Addr.Set(f.Texts[AtSrc])
+	b.Key.Dst.Addr.Set(f.Texts[AtDst])
+	b.Sampler.Set(f.Texts[AtSampler])
 	b.Key.Realm, b.Key.Proto = uint32(v[AtRealm]), uint8(v[AtProto])
 	b.Key.SetPorts(uint32(v[AtSrcPort]), uint32(v[AtDstPort]), uint32(v[AtICMPType]), uint32(v[AtICMPCode]))
 	b.Egress, b.Late = uint32(v[AtDirection]) == uint32(flowv1.Direction_DIRECTION_EGRESS), v[AtLate] != 0

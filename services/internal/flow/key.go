@@ -30,13 +30,13 @@ type Addr [16]byte
 
 // AddrFrom reads a wire address of 4 or 16 bytes. Anything else is the zero address.
 func AddrFrom(b []byte) (a Addr) {
-	a.set(b)
+	a.Set(b)
 	return a
 }
 
-// set is AddrFrom in place, by whole words: what is written in pieces and then copied
+// Set is AddrFrom in place, by whole words: what is written in pieces and then copied
 // as a whole makes the copy wait.
-func (a *Addr) set(b []byte) {
+func (a *Addr) Set(b []byte) {
 	var high, low uint64
 	switch len(b) {
 	case 4:
@@ -106,8 +106,8 @@ func KeyOf(f *flowv1.Flow) (k Key) {
 
 func (k *Key) of(f *flowv1.Flow) {
 	k.Realm, k.Proto = f.Realm, uint8(f.Proto)
-	k.Src.Addr.set(f.SrcAddr)
-	k.Dst.Addr.set(f.DstAddr)
+	k.Src.Addr.Set(f.SrcAddr)
+	k.Dst.Addr.Set(f.DstAddr)
 	k.SetPorts(f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode)
 }
 

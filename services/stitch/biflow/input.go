@@ -111,7 +111,7 @@ func (in *Input) add(reporters []view, full *flowv1.Flow) {
 	n, s := in.segments.Next()
 	s.pack(&in.report)
 	in.locate(&s.place, &in.report)
-	s.point, s.extra = in.point(in.report.point()), nil
+	s.point, s.extra = in.point(), nil
 	if len(reporters) > 0 || full != nil {
 		_, s.extra = in.extras.Next()
 		*s.extra = extra{reporters, full}
@@ -122,14 +122,15 @@ func (in *Input) add(reporters []view, full *flowv1.Flow) {
 }
 
 // point keeps who reported, which is mostly who reported the flow before.
-func (in *Input) point(v point) *point {
+func (in *Input) point() *point {
+	r := &in.report
 	if n := in.points.Len(); n > 0 {
-		if last := in.points.At(n - 1); *last == v {
+		if last := in.points.At(n - 1); r.isOf(last) {
 			return last
 		}
 	}
 	_, p := in.points.Next()
-	*p = v
+	*p = r.point()
 	return p
 }
 

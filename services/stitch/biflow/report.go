@@ -64,6 +64,12 @@ func (r *report) point() point {
 	}
 }
 
+// isOf tells whether p reported, without making the point to compare it.
+func (r *report) isOf(p *point) bool {
+	return p.sampler == flow.AddrFrom(r.Texts[flow.AtSampler]) && p.domain == uint32(r.Numbers[flow.AtDomain]) &&
+		p.egress == (flowv1.Direction(r.Numbers[flow.AtDirection]) == flowv1.Direction_DIRECTION_EGRESS)
+}
+
 func (r *report) view() view { return view{r.point(), r.denied()} }
 
 // denied tells whether a firewall or router dropped the flow: NSEL event 3,
