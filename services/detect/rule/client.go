@@ -16,18 +16,19 @@ type client struct {
 	// dirty: an episode may have something to say when the tick's records are through.
 	dirty bool
 	due   eventtime.Tick // when it must be looked at next; a timer is set
-	// Its windows, in order of creation.
-	first, last *window
-	marks       uint64       // of the windows
-	count       [kinds]int32 // of the windows
-	episodes    [ruleCount]*episode
+	// windows are in order of creation. Going through a scanner's thousand is mostly
+	// waiting for memory; from a list the processor fetches many at once.
+	windows  []*window
+	marks    uint64       // of the windows
+	count    [kinds]int32 // of the windows
+	episodes [ruleCount]*episode
 	// Neighbours in the order of last use.
 	newer, older *client
 }
 
 // idle tells that nothing is remembered.
 func (c *client) idle() bool {
-	return c.first == nil && c.episodes == [ruleCount]*episode{}
+	return len(c.windows) == 0 && c.episodes == [ruleCount]*episode{}
 }
 
 // held is the number of its windows.
@@ -115,7 +116,7 @@ func (s *Set) makeRoom(c *client, k kind) {
 		return
 	}
 	var newest []uint64
-	for w := c.first; w != nil; w = w.next {
+	for _, w := range c.windows {
 		if w.scope.kind == k {
 			newest = append(newest, w.newest)
 		}
@@ -144,7 +145,7 @@ func (s *Set) expiry(w *window) eventtime.Tick {
 
 // schedule sets the client's timer to the earliest of what it waits for.
 func (s *Set) schedule(c *client) {
-	for w := c.first; w != nil; w = w.next {
+	for _, w := range c.windows {
 		if !w.hot {
 			s.arm(c, s.wakes(c, w))
 		}

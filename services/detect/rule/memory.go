@@ -41,7 +41,7 @@ func (m *memory) mayKnow(hash uint64) bool {
 // add makes a client.
 func (m *memory) add(who subject, hash uint64) *client {
 	number, c := m.clients.Take()
-	*c = client{subject: who, hash: hash, number: number, due: eventtime.Never}
+	*c = client{subject: who, hash: hash, number: number, due: eventtime.Never, windows: c.windows}
 	m.byClient.Insert(hash, number)
 	return c
 }
@@ -50,8 +50,11 @@ func (m *memory) add(who subject, hash uint64) *client {
 func (m *memory) remove(c *client) {
 	m.recent.remove(c)
 	m.byClient.Delete(c.hash, c.number)
-	number := c.number
-	*c = client{due: eventtime.Never}
+	number, list := c.number, c.windows
+	if cap(list) > keptList {
+		list = nil
+	}
+	*c = client{due: eventtime.Never, windows: list}
 	m.clients.Give(number)
 }
 
@@ -74,12 +77,7 @@ func (m *memory) addWindow(c *client, about scope, hash uint64) *window {
 	*w = window{client: c, scope: about, hash: hash, number: number, contacts: w.contacts}
 	w.empty()
 	w.contacts.byAddr = about.kind != byServer
-	if c.last == nil {
-		c.first = w
-	} else {
-		c.last.next = w
-	}
-	c.last = w
+	c.windows = append(c.windows, w)
 	c.count[about.kind]++
 	c.marks |= mark(hash)
 	m.byWindow.Insert(hash, number)
@@ -89,21 +87,21 @@ func (m *memory) addWindow(c *client, about scope, hash uint64) *window {
 // dropWindows forgets the windows of a client that f does not want, in the order
 // in which they were made.
 func (m *memory) dropWindows(c *client, f func(*window) bool) {
-	c.last, c.marks = nil, 0
-	for at := &c.first; *at != nil; {
-		w := *at
+	left := c.windows[:0]
+	c.marks = 0
+	for _, w := range c.windows {
 		if !f(w) {
-			c.last, c.marks = w, c.marks|mark(w.hash)
-			at = &w.next
+			left = append(left, w)
+			c.marks |= mark(w.hash)
 			continue
 		}
-		*at = w.next
 		c.count[w.scope.kind]--
 		m.byWindow.Delete(w.hash, w.number)
-		w.client, w.next = nil, nil
+		w.client = nil
 		w.empty()
 		m.windows.Give(w.number)
 	}
+	c.windows = left
 }
 
 // hash is where a scope of a client lies in an index.

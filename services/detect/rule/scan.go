@@ -81,7 +81,7 @@ func (s *Set) wakes(c *client, w *window) eventtime.Tick {
 
 // settle looks whether failures that are believed by now reach a threshold.
 func (s *Set) settle(c *client) {
-	for w := c.first; w != nil; w = w.next {
+	for _, w := range c.windows {
 		if !w.hot && s.expiry(w) > s.now {
 			s.check(c, w)
 		}

@@ -57,7 +57,7 @@ func (s *Set) sound() error {
 		if s.find(&c.subject, c.hash) != c {
 			return fmt.Errorf("%w: a client that comes twice", snap.ErrCorrupt)
 		}
-		for w := c.first; w != nil; w = w.next {
+		for _, w := range c.windows {
 			switch {
 			case s.window(c, &w.scope, w.hash) != w:
 				return fmt.Errorf("%w: a window that comes twice", snap.ErrCorrupt)
@@ -75,7 +75,7 @@ func writeClient(w *snap.Writer, c *client) {
 	w.Bool(c.internal)
 	w.Int(int64(c.due))
 	w.Uint(uint64(c.held()))
-	for o := c.first; o != nil; o = o.next {
+	for _, o := range c.windows {
 		writeWindow(w, o)
 	}
 	for _, e := range c.episodes {

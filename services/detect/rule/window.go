@@ -79,7 +79,6 @@ func longest(tiers []tier) (ns uint64) {
 // window holds the targets that a client called, of one kind.
 type window struct {
 	client   *client
-	next     *window // of the client
 	hash     uint64
 	number   uint32 // in the slab
 	scope    scope
