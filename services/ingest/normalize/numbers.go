@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"encoding/binary"
+	"slices"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -30,6 +31,8 @@ const (
 	figureEndUptime
 	figureStartMillis
 	figureEndMillis
+	figureICMPTypeCode
+	figureDirection
 	figures
 	noFigure = figures
 )
@@ -73,6 +76,10 @@ func figureOf(o op) figure {
 		return figureStartMillis
 	case opEndMillis:
 		return figureEndMillis
+	case opICMPTypeCode:
+		return figureICMPTypeCode
+	case opDirection:
+		return figureDirection
 	}
 	return noFigure
 }
@@ -86,12 +93,18 @@ type number struct {
 	to           figure
 }
 
-// takeNumbers takes out of the steps what can be fetched as figures, each but once.
+// endpoints is where a record has its two addresses, of so many bytes each; none
+// where it has no two, or is of no fixed length.
+type endpoints struct{ src, dst, length int }
+
+// takeNumbers takes out of the steps what can be fetched as figures, each but once,
+// and the addresses.
 func (p *plan) takeNumbers() {
 	if !p.fixed {
 		return
 	}
 	var taken [figures]bool
+	p.takeEndpoints()
 	rest := p.steps[:0]
 	for _, st := range p.steps {
 		to := figureOf(st.op)
@@ -100,18 +113,37 @@ func (p *plan) takeNumbers() {
 			continue
 		}
 		taken[to] = true
+		p.directed = p.directed || to == figureDirection
 		p.numbers = append(p.numbers, number{st.wide, st.offset, st.length, st.shift, to})
 		p.reach = max(p.reach, int(st.wide)+8)
 	}
 	p.steps = rest
 }
 
+// takeEndpoints takes the addresses out of the steps. They are of one family, so of one
+// length.
+func (p *plan) takeEndpoints() {
+	at := func(o op) int { return slices.IndexFunc(p.steps, func(st step) bool { return st.op == o }) }
+	src, dst := at(opSrcAddr), at(opDstAddr)
+	if src < 0 || dst < 0 {
+		return
+	}
+	p.ends = endpoints{int(p.steps[src].offset), int(p.steps[dst].offset), int(p.steps[src].length)}
+	p.steps = slices.DeleteFunc(p.steps, func(st step) bool { return st.op == opSrcAddr || st.op == opDstAddr })
+}
+
 // runAll brings all that a record says to its place.
 func (n *Normalizer) runAll(m *message, t *template, data []byte, bounds []span, f *flowv1.Flow, s *scratch, out *Result) {
-	if len(t.plan.numbers) > 0 {
-		t.plan.fetch(data, f, s)
+	p := &t.plan
+	if len(p.numbers) > 0 {
+		p.fetch(data, f, s)
 	}
-	n.run(m, t, t.plan.steps, data, bounds, f, s, out)
+	if n := p.ends.length; n > 0 {
+		f.SrcAddr, f.DstAddr = out.copyPair(data[p.ends.src:p.ends.src+n], data[p.ends.dst:p.ends.dst+n])
+	}
+	if len(p.steps) > 0 {
+		n.run(m, t, p.steps, data, bounds, f, s, out)
+	}
 }
 
 // fetch brings the figures of a record to their places. Those it does not have are
@@ -137,5 +169,9 @@ func (p *plan) fetch(data []byte, f *flowv1.Flow, s *scratch) {
 	f.SrcAs, f.DstAs = uint32(g[figureSrcAS]), uint32(g[figureDstAS])
 	f.FlowEndReason = uint32(g[figureEndReason])
 	f.TimeFlowStartNs, f.TimeFlowEndNs = saturatingMs(g[figureStartMillis]), saturatingMs(g[figureEndMillis])
+	if p.directed {
+		f.Direction = directionOf(g[figureDirection])
+	}
+	s.icmpTypeCode = uint32(g[figureICMPTypeCode])
 	s.startUptime, s.endUptime = uint32(g[figureStartUptime]), uint32(g[figureEndUptime])
 }

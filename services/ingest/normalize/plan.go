@@ -8,10 +8,13 @@ import (
 // template comes, so that a record costs no more than its steps: no lookup by
 // element, no allocation.
 type plan struct {
-	// numbers are fetched first, reach is how far that looks; then come the steps.
-	numbers []number
-	reach   int
-	steps   []step
+	// numbers are fetched first, reach is how far that looks, and directed tells that
+	// a direction is among them; then come the addresses, and then the steps.
+	numbers  []number
+	reach    int
+	directed bool
+	ends     endpoints
+	steps    []step
 	// min is the length of the shortest record; fixed tells that all are that long.
 	min   int
 	fixed bool

@@ -135,6 +135,15 @@ func (r *Result) copyBytes(b []byte) []byte {
 	return c
 }
 
+// copyPair copies two fields of equal length.
+func (r *Result) copyPair(a, b []byte) (x, y []byte) {
+	n := len(a)
+	c := r.bytes.take(2 * n)
+	copy(c, a)
+	copy(c[n:], b)
+	return c[:n:n], c[n:]
+}
+
 // bury keeps a dead letter. Where there is no room for its bytes, the reason
 // alone is kept.
 func (r *Result) bury(reason string, m *message, b []byte, maxBytes int) {
