@@ -9,22 +9,18 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
+	"github.com/flowledger/flowledger/services/internal/unreadable"
 )
 
 // metrics are what the cores of this process have counted, beside what the shell
 // counts of any stage.
 type metrics struct {
-	truncated, undecodable                             prometheus.Counter
+	unreadable                                         unreadable.Counter
 	reports, counted, merged, late, failovers, evicted prometheus.Counter
 	flows, waiting                                     *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
-	unreadable := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "flowledger", Subsystem: "dedup", Name: "unreadable_total",
-		Help: "What of the log cannot be read and is left out: undecodable (a message that is none), truncated (a batch from there on where it ends within a message).",
-	}, []string{"reason"})
-	r.MustRegister(unreadable)
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "dedup", Name: name, Help: help})
 		r.MustRegister(c)
@@ -36,23 +32,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return g
 	}
 	return &metrics{
-		truncated:   unreadable.WithLabelValues("truncated"),
-		undecodable: unreadable.WithLabelValues("undecodable"),
-		reports:     counter("reports_total", "Reports of observation points that came in."),
-		counted:     counter("counted_total", "Reports whose volume counts: the authorities'."),
-		merged:      counter("merged_total", "Reports merged in as further reporters of a flow, their volume not counted."),
-		late:        counter("late_total", "Reports that came after their flow had been passed on."),
-		failovers:   counter("failovers_total", "Times another observation point took over from a silent authority."),
-		evicted:     counter("evicted_total", "Flows forgotten early because max_flows was reached: late duplicates of them count twice."),
-		flows:       gauge("flows", "Flows remembered, as of the last tick handled here."),
-		waiting:     gauge("waiting_reports", "Reports held for those of other exporters."),
+		unreadable: unreadable.New(r, "dedup"),
+		reports:    counter("reports_total", "Reports of observation points that came in."),
+		counted:    counter("counted_total", "Reports whose volume counts: the authorities'."),
+		merged:     counter("merged_total", "Reports merged in as further reporters of a flow, their volume not counted."),
+		late:       counter("late_total", "Reports that came after their flow had been passed on."),
+		failovers:  counter("failovers_total", "Times another observation point took over from a silent authority."),
+		evicted:    counter("evicted_total", "Flows forgotten early because max_flows was reached: late duplicates of them count twice."),
+		flows:      gauge("flows", "Flows remembered, as of the last tick handled here."),
+		waiting:    gauge("waiting_reports", "Reports held for those of other exporters."),
 	}
-}
-
-// leftOut counts what has been left out since before.
-func (m *metrics) leftOut(now, before flow.Bad) {
-	m.truncated.Add(float64(now.Truncated - before.Truncated))
-	m.undecodable.Add(float64(now.Undecodable - before.Undecodable))
 }
 
 // add counts what has been added since before.
@@ -99,8 +88,7 @@ func (c *measured) count() {
 	now := c.window.Stats()
 	c.metrics.add(now, c.before)
 	c.before = now
-	c.metrics.leftOut(c.flows.Bad, c.bad)
-	c.bad = c.flows.Bad
+	c.metrics.unreadable.Add(c.flows.Bad, &c.bad)
 	c.metrics.flows.WithLabelValues(c.partition).Set(float64(now.Flows))
 	c.metrics.waiting.WithLabelValues(c.partition).Set(float64(now.Waiting))
 }

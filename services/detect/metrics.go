@@ -7,40 +7,29 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
+	"github.com/flowledger/flowledger/services/internal/unreadable"
 )
 
 // metrics are what the cores of this process have counted, beside what the shell
 // counts of any stage.
 type metrics struct {
-	truncated, undecodable                                prometheus.Counter
+	unreadable                                            unreadable.Counter
 	late, clientsEvicted, windowsEvicted, contactsEvicted prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
-	unreadable := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "flowledger", Subsystem: "detect", Name: "unreadable_total",
-		Help: "What of the log cannot be read and is left out: undecodable (a message that is none), truncated (a batch from there on where it ends within a message).",
-	}, []string{"reason"})
-	r.MustRegister(unreadable)
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "detect", Name: name, Help: help})
 		r.MustRegister(c)
 		return c
 	}
 	return &metrics{
-		truncated:       unreadable.WithLabelValues("truncated"),
-		undecodable:     unreadable.WithLabelValues("undecodable"),
+		unreadable:      unreadable.New(r, "detect"),
 		late:            counter("late_total", "Flows that started too long ago to enter a window."),
 		clientsEvicted:  counter("clients_evicted_total", "Clients forgotten early because max_clients was reached."),
 		windowsEvicted:  counter("windows_evicted_total", "Windows forgotten early because max_windows was reached."),
 		contactsEvicted: counter("contacts_evicted_total", "Contacts forgotten early for want of room."),
 	}
-}
-
-// leftOut counts what has been left out since before.
-func (m *metrics) leftOut(now, before flow.Bad) {
-	m.truncated.Add(float64(now.Truncated - before.Truncated))
-	m.undecodable.Add(float64(now.Undecodable - before.Undecodable))
 }
 
 // add counts what has been added since before.
@@ -84,6 +73,5 @@ func (c *measured) count() {
 	now := c.rules.Stats()
 	c.metrics.add(now, c.before)
 	c.before = now
-	c.metrics.leftOut(c.biflows.Bad, c.bad)
-	c.bad = c.biflows.Bad
+	c.metrics.unreadable.Add(c.biflows.Bad, &c.bad)
 }

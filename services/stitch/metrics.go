@@ -9,24 +9,20 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
+	"github.com/flowledger/flowledger/services/internal/unreadable"
 	"github.com/flowledger/flowledger/services/stitch/biflow"
 )
 
 // metrics are what the cores of this process have counted, beside what the shell
 // counts of any stage.
 type metrics struct {
-	truncated, undecodable                                             prometheus.Counter
+	unreadable                                                         unreadable.Counter
 	flows, opened, closed, versions, lateReporters, evicted, continued prometheus.Counter
 	open                                                               *prometheus.GaugeVec
 	log                                                                *slog.Logger
 }
 
 func newMetrics(r prometheus.Registerer, log *slog.Logger) *metrics {
-	unreadable := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "flowledger", Subsystem: "stitch", Name: "unreadable_total",
-		Help: "What of the log cannot be read and is left out: undecodable (a message that is none), truncated (a batch from there on where it ends within a message).",
-	}, []string{"reason"})
-	r.MustRegister(unreadable)
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "stitch", Name: name, Help: help})
 		r.MustRegister(c)
@@ -38,8 +34,7 @@ func newMetrics(r prometheus.Registerer, log *slog.Logger) *metrics {
 		return g
 	}
 	return &metrics{
-		truncated:     unreadable.WithLabelValues("truncated"),
-		undecodable:   unreadable.WithLabelValues("undecodable"),
+		unreadable:    unreadable.New(r, "stitch"),
 		flows:         counter("flows_total", "Flows that came in."),
 		opened:        counter("opened_total", "Conversations opened."),
 		closed:        counter("closed_total", "Conversations closed."),
@@ -50,12 +45,6 @@ func newMetrics(r prometheus.Registerer, log *slog.Logger) *metrics {
 		log:           log,
 		open:          gauge("open_conversations", "Conversations that are open, as of the last tick handled here."),
 	}
-}
-
-// leftOut counts what has been left out since before.
-func (m *metrics) leftOut(now, before flow.Bad) {
-	m.truncated.Add(float64(now.Truncated - before.Truncated))
-	m.undecodable.Add(float64(now.Undecodable - before.Undecodable))
 }
 
 // add counts what has been added since before.
@@ -109,7 +98,6 @@ func (c *measured) count() {
 	}
 	c.metrics.add(now, c.before)
 	c.before = now
-	c.metrics.leftOut(c.in.Bad, c.bad)
-	c.bad = c.in.Bad
+	c.metrics.unreadable.Add(c.in.Bad, &c.bad)
 	c.metrics.open.WithLabelValues(c.partition).Set(float64(now.Open))
 }

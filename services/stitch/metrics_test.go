@@ -83,7 +83,7 @@ func TestWhatCannotBeReadIsCounted(t *testing.T) {
 	in := []stage.Batch{{Value: undecodable}, {Value: undecodable}, {Value: good[:len(good)-1]}}
 	core.Tick(100, in, out)
 	core.Tick(101, nil, out)
-	if undecodable, truncated := testutil.ToFloat64(m.undecodable), testutil.ToFloat64(m.truncated); undecodable != 2 || truncated != 1 {
+	if undecodable, truncated := testutil.ToFloat64(m.unreadable.Undecodable), testutil.ToFloat64(m.unreadable.Truncated); undecodable != 2 || truncated != 1 {
 		t.Errorf("%v undecodable, %v truncated, want 2 and 1", undecodable, truncated)
 	}
 }

@@ -9,3 +9,9 @@ type budget struct{ used, limit int }
 
 // allows tells whether an exporter that keeps so many may keep one more.
 func (b *budget) allows(own int) bool { return own < granted || b.used < b.limit }
+
+// roomForOption tells whether an exporter that keeps so many samplers, elements or sources
+// of samples may keep one more.
+func (n *Normalizer) roomForOption(own int) bool {
+	return own < n.cfg.MaxOptionsEntries && n.options.allows(own)
+}

@@ -63,7 +63,7 @@ func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
 		return
 	}
 	old, known := e.elements[el]
-	if known && old.atNs > atNs || !known && (len(e.elements) >= n.cfg.MaxOptionsEntries || !n.options.allows(len(e.elements))) {
+	if known && old.atNs > atNs || !known && !n.roomForOption(len(e.elements)) {
 		return
 	}
 	t := elementType{name: name, form: formOf(name), atNs: atNs}

@@ -55,14 +55,19 @@ func (l *lifetime) outlived(nowNs uint64) bool { return l.untilNs+maxLifetimeNs 
 // minute, everybody's. It tells whether there were any.
 func (n *Normalizer) dropExpired(e *exporter, nowNs uint64) bool {
 	before := n.templates
-	n.dropTemplates(e, func(t *template) bool { return t.lifetime.untilNs < nowNs })
+	n.dropTemplates(e, expiredAt(nowNs))
 	if n.templates == before && nowNs >= n.nextExpiryNs {
 		n.nextExpiryNs = nowNs + uint64(time.Minute)
 		for _, other := range n.exporters {
-			n.dropTemplates(other, func(t *template) bool { return t.lifetime.untilNs < nowNs })
+			n.dropTemplates(other, expiredAt(nowNs))
 		}
 	}
 	return n.templates < before
+}
+
+// expiredAt tells which templates have had their time.
+func expiredAt(nowNs uint64) func(*template) bool {
+	return func(t *template) bool { return t.lifetime.untilNs < nowNs }
 }
 
 // dropTemplates gives up the templates of an exporter for which gone is true.

@@ -187,8 +187,7 @@ func timeoutMs(b []byte) uint32 { return uint32(min(uintOf(b), 1<<20) * 1000) }
 // heard at atNs; what was heard later stays.
 func (n *Normalizer) keep(e *exporter, d *domain, o *options, atNs uint64) {
 	if got := o.sampling(); got.rate != 0 {
-		room := e.samplers < n.cfg.MaxOptionsEntries && n.options.allows(e.samplers)
-		if d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, room) {
+		if d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, n.roomForOption(e.samplers)) {
 			e.samplers++
 			n.options.used++
 		}

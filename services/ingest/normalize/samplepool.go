@@ -70,7 +70,7 @@ func (n *Normalizer) watchPool(m *message, h *sflow.SampleHeader, rate uint32, c
 	source := uint64(h.SourceIdType)<<32 | uint64(h.SourceIdValue)
 	p := d.pools[source]
 	if p == nil {
-		if m.exp.pools >= n.cfg.MaxOptionsEntries || !n.options.allows(m.exp.pools) {
+		if !n.roomForOption(m.exp.pools) {
 			return
 		}
 		m.exp.pools++

@@ -204,7 +204,7 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 		return old, false
 	}
 	if len(d.variants) >= maxVariants {
-		n.dropTemplates(e, func(t *template) bool { return t.lifetime.untilNs < atNs })
+		n.dropTemplates(e, expiredAt(atNs))
 	}
 	apart := old != nil && d.setApart(old, port, atNs)
 	if apart {
@@ -218,13 +218,14 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 	t.addFields(n, e, r.options, false, d.key.kind)
 	t.nameApart()
 	t.plan = compile(t, e.policy)
-	if place := (variant{r.id, port}); old != nil && d.variants[place] == old {
+	place := variant{r.id, port}
+	portsOwn := old != nil && d.variants[place] == old
+	if old != nil {
 		n.forgetTemplate(e, d, old)
+	}
+	if portsOwn {
 		d.variants[place] = t
 	} else {
-		if old != nil {
-			n.forgetTemplate(e, d, old)
-		}
 		if d.templates == nil {
 			d.templates = map[uint16]*template{}
 		}

@@ -16,7 +16,7 @@ type Message interface {
 // (protodelim's format).
 func AppendDelimited(batch []byte, m Message) []byte {
 	if a, ok := m.(appender); ok {
-		return a.appendDelimited(batch)
+		return a.AppendDelimited(batch)
 	}
 	return appendGenerated(batch, m)
 }

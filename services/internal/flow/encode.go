@@ -23,14 +23,14 @@ func (f *Fresh) MarshalToSizedBufferVT(b []byte) (int, error) {
 }
 
 // appender is a message that appends itself to a batch, with its length before it.
-type appender interface{ appendDelimited(batch []byte) []byte }
+type appender interface{ AppendDelimited(batch []byte) []byte }
 
 // fixedBytes is room for all fields of a fixed or bounded length: a tag of two bytes
 // and a varint of ten for each of them, the lengths of the others among them.
 const fixedBytes = 12 * 80
 
-// appendDelimited writes the flow behind the batch.
-func (f *Fresh) appendDelimited(batch []byte) []byte {
+// AppendDelimited writes the flow behind the batch.
+func (f *Fresh) AppendDelimited(batch []byte) []byte {
 	if f.rich() {
 		return appendGenerated(batch, f)
 	}

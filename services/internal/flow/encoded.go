@@ -22,5 +22,3 @@ func (e *Encoded) MarshalToSizedBufferVT(b []byte) (int, error) {
 func (e *Encoded) AppendDelimited(batch []byte) []byte {
 	return append(binary.AppendUvarint(batch, uint64(len(e.Bytes))), e.Bytes...)
 }
-
-func (e *Encoded) appendDelimited(batch []byte) []byte { return e.AppendDelimited(batch) }

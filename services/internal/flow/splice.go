@@ -53,8 +53,8 @@ func (s *Spliced) MarshalToSizedBufferVT(b []byte) (int, error) {
 	return size, nil
 }
 
-// appendDelimited writes it behind a batch.
-func (s *Spliced) appendDelimited(batch []byte) []byte {
+// AppendDelimited writes it behind a batch.
+func (s *Spliced) AppendDelimited(batch []byte) []byte {
 	if s.Flow != nil {
 		return AppendDelimited(batch, s.Flow)
 	}
