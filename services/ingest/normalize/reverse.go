@@ -28,6 +28,9 @@ func (w *reverseWatch) observe(srcAddr, dstAddr []byte, srcPort, dstPort, proto 
 	if w.flows++; w.flows > reverseWindow {
 		w.before, w.matches, w.flows = w.matches, 0, 0
 	}
+	if w.matches >= reverseMatches {
+		return // as much as this window can tell
+	}
 	src := endpointHash(srcAddr, srcPort)
 	dst := endpointHash(dstAddr, dstPort)
 	conv := src + dst ^ uint64(proto)*0x9e3779b97f4a7c15

@@ -15,16 +15,26 @@ const (
 	first4 = 1<<64 - prime1
 )
 
-// hash41 is xxHash64, with seed 0, of 41 bytes given as five little-endian words and
-// the last byte: in registers, where to write them to memory piece by piece and read
-// them again in other pieces takes three times as long as the hash itself.
-func hash41(w0, w1, w2, w3, w4, last uint64) uint64 {
-	a, b, c, d := hashRound(first1, w0), hashRound(prime2, w1), hashRound(0, w2), hashRound(first4, w3)
-	h := bits.RotateLeft64(a, 1) + bits.RotateLeft64(b, 7) + bits.RotateLeft64(c, 12) + bits.RotateLeft64(d, 18)
+// Two of the five words of an IPv4 conversation (conversationHash4) are always the same:
+// what comes of them, and is mixed in later.
+var (
+	second, fourth           = hashRound(prime2, second4), hashRound(first4, fourth4)
+	secondAgain, fourthAgain = hashRound(0, second), hashRound(0, fourth)
+)
+
+const second4, fourth4 = 0xff << 56, 0
+
+// hash41 is xxHash64, with seed 0, of 41 bytes: five little-endian words, of which the
+// second is second4 and the fourth fourth4, and the last byte. It works in registers:
+// to write the bytes to memory piece by piece and read them again in other pieces takes
+// three times as long as the hash itself.
+func hash41(w0, w2, w4, last uint64) uint64 {
+	a, c := hashRound(first1, w0), hashRound(0, w2)
+	h := bits.RotateLeft64(a, 1) + bits.RotateLeft64(second, 7) + bits.RotateLeft64(c, 12) + bits.RotateLeft64(fourth, 18)
 	h = (h^hashRound(0, a))*prime1 + prime4
-	h = (h^hashRound(0, b))*prime1 + prime4
+	h = (h^secondAgain)*prime1 + prime4
 	h = (h^hashRound(0, c))*prime1 + prime4
-	h = (h^hashRound(0, d))*prime1 + prime4
+	h = (h^fourthAgain)*prime1 + prime4
 	h += 41
 	h = bits.RotateLeft64(h^hashRound(0, w4), 27)*prime1 + prime4
 	h = bits.RotateLeft64(h^last*prime5, 11) * prime1

@@ -254,10 +254,8 @@ func conversationHash4(realm uint32, proto uint8, src, dst []byte, lowPort, high
 		low, lowPort, high, highPort = high, highPort, low, lowPort
 	}
 	return hash41(
-		uint64(bits.ReverseBytes32(realm))|uint64(proto)<<32,
-		0xff<<56,
-		0xff|uint64(bits.ReverseBytes32(low))<<8|uint64(bits.ReverseBytes16(lowPort))<<40,
-		0,
+		uint64(bits.ReverseBytes32(realm))|uint64(proto)<<32,                              // 0xff<<56 follows: second4
+		0xff|uint64(bits.ReverseBytes32(low))<<8|uint64(bits.ReverseBytes16(lowPort))<<40, // 0: fourth4
 		0xffff<<8|uint64(bits.ReverseBytes32(high))<<24|uint64(highPort>>8)<<56,
 		uint64(highPort&0xff))
 }
