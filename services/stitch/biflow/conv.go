@@ -14,6 +14,9 @@ const (
 	syn = 0x02
 	rst = 0x04
 	ack = 0x10
+
+	// control are all but those of ECN (RFC 3168 §6.1).
+	control = 0x3f
 )
 
 // half is one direction of a conversation, and the endpoint that sent it: the half

@@ -63,6 +63,8 @@ type judgement struct {
 	evidence flowv1.InitiatorEvidence
 	percent  uint8
 	conflict bool
+	// reason is how sure the evidence that decided is by itself.
+	reason uint8
 }
 
 // opinion is one piece of evidence.
@@ -76,13 +78,13 @@ type opinion struct {
 // tells whether one exporter reported both halves' first flows, sampled whether not
 // all packets were counted, port is what their ports tell.
 func (c *conv) judge(final, sameExporter, sampled bool, port opinion) judgement {
-	j := judgement{0, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, unsure, false}
+	j := judgement{evidence: flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, percent: unsure}
 	decided := false
 	for _, o := range c.opinions(final, sameExporter, sampled, port) {
 		switch {
 		case o.percent == 0:
 		case !decided:
-			j.side, j.evidence, j.percent = o.side, o.evidence, o.percent
+			j.side, j.evidence, j.percent, j.reason = o.side, o.evidence, o.percent, o.percent
 			decided = true
 		case o.side == j.side:
 			j.percent = agree(j.percent, o.percent)
@@ -115,7 +117,11 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 	)
 	order, far := c.orderVerdict(sameExporter, sampled)
 	sole := opinion{c.soleVerdict(sampled), firstSeen}
-	list = [7]opinion{{c.hint.verdict(), exporter}, {c.role.verdict(), tcpFlags}, c.natureVerdict(), {order, firstSeen}}
+	role := c.role.verdict()
+	if role.percent == 0 {
+		role = c.refusalVerdict(sampled)
+	}
+	list = [7]opinion{{c.hint.verdict(), exporter}, {role, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
 	case final && sole.percent > 0 && port.percent < sureDeclared:
 		list[4] = sole
@@ -146,6 +152,20 @@ func (c *conv) natureVerdict() opinion {
 		return opinion{verdict{0, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
 	}
 	return opinion{}
+}
+
+// refusalVerdict takes a side that only ever said RST|ACK, each time in one packet, for
+// a server that refused, unless the other has acknowledged anything: then it aborted. Of
+// some of the packets that cannot be told.
+func (c *conv) refusalVerdict(sampled bool) verdict {
+	for side := range c.half {
+		h, other := &c.half[side], &c.half[1-side]
+		refuses := h.flags&control == rst|ack && h.packets == h.segments
+		if c.proto == flow.ProtoTCP && refuses && other.flags&ack == 0 && !sampled {
+			return verdict{uint8(1 - side), sureFlags}
+		}
+	}
+	return verdict{}
 }
 
 // orderVerdict compares the starts of both halves. It tells only where nothing
@@ -190,7 +210,9 @@ func (c *conv) soleVerdict(sampled bool) verdict {
 
 // portVerdict takes the side with the better known, reserved or lower port for
 // the server, by the standings of both. A reserved port that is not listed against
-// one that only the registry knows is no clear case: the lower is taken.
+// one that only the registry knows is no clear case: the lower is taken. Nor is one
+// that is registered among those that old clients call from (lastOldEphemeral), against
+// one that is no client's of today either.
 func (c *conv) portVerdict(low, high standing) opinion {
 	ports := [2]uint16{c.half[0].port, c.half[1].port}
 	if ports[0] == ports[1] && low == high || !flow.HasPorts(c.proto) {
@@ -200,7 +222,8 @@ func (c *conv) portVerdict(low, high standing) opinion {
 	if best < least || best == least && ports[0] > ports[1] {
 		server, best, least = 1, high, low
 	}
-	if best > least && (best >= common || ports[1-server] >= 1024) {
+	clear := ports[1-server] >= 1024 && (ports[server] > lastOldEphemeral || ports[1-server] >= firstEphemeral)
+	if best > least && (best >= common || clear) {
 		return opinion{verdict{1 - server, best.sure()}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
 	}
 	if server = 0; ports[0] > ports[1] {

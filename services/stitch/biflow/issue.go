@@ -44,26 +44,32 @@ func (t *Table) issue(c *conv, reason flowv1.CloseReason, out outlet) {
 func (t *Table) judge(c *conv, o *origin, final bool) judgement {
 	if c.version > 0 && !c.has(dirty) && c.bothSpoke() {
 		// Nothing came since the last judgement, and the end adds nothing.
-		told := c.client.verdict()
-		return judgement{told.side, flowv1.InitiatorEvidence(c.evidence), told.percent, c.has(conflict)}
+		return c.told(c.has(conflict))
 	}
 	return c.settle(c.judge(final, t.origins.sameExporter(o), o.rate > 1, c.portVerdict(t.standings(c))))
 }
 
-// settle keeps a direction that was told before: for good at 0.9, and below
-// that against all but one revision for better reasons.
+// settle keeps a direction that was told before: for good at 0.9, and below that
+// against all but one revision for a better reason. What contradicts that reason, as
+// what was told before mostly does, makes it less sure, but no worse a reason.
 func (c *conv) settle(j judgement) judgement {
 	told := c.client.verdict()
 	if c.version > 0 && j.side != told.side {
-		if told.percent >= frozen || c.has(revised) || j.percent <= told.percent {
+		if told.percent >= frozen || c.has(revised) || j.reason <= told.percent {
 			c.marks |= conflict
-			return judgement{told.side, flowv1.InitiatorEvidence(c.evidence), told.percent, true}
+			return c.told(true)
 		}
 		c.marks |= revised
 	}
 	c.set(conflict, j.conflict)
 	c.client, c.evidence = verdict{j.side, j.percent}.pack(), uint8(j.evidence)
 	return j
+}
+
+// told is what was judged last.
+func (c *conv) told(conflict bool) judgement {
+	v := c.client.verdict()
+	return judgement{side: v.side, evidence: flowv1.InitiatorEvidence(c.evidence), percent: v.percent, conflict: conflict}
 }
 
 // fillSides puts each half on the client's or the server's side.

@@ -18,6 +18,16 @@ const (
 	declaredHere
 )
 
+const (
+	// lastOldEphemeral is the last of the ports from 1025 on that Windows before Vista,
+	// and BSD before it, gave their clients. Nearly all of them are registered, so that
+	// to be registered tells nothing there.
+	lastOldEphemeral = 5000
+	// firstEphemeral is the first that clients of today are given: by Linux, where IANA
+	// and Windows say 49152 (RFC 6335 §6).
+	firstEphemeral = 32768
+)
+
 // sure is how sure it is that an endpoint of this standing is the server, where the
 // other's is less. A port that is declared for all hosts may still be a client's by
 // chance.

@@ -88,22 +88,23 @@ func (r *report) marks() (m marks) {
 
 // tcpRole is the role of a flow's source as its TCP flags tell it: flags that only
 // one side can have sent. Flags are or-ed over all packets of a flow, so SYN
-// together with ACK tells nothing unless it is one packet's: the server's SYN|ACK,
-// or a client's SYN and later ACKs. A SYN without any ACK is a client's, however
-// many packets there were.
+// together with ACK tells nothing unless it is one packet's, the server's SYN|ACK: that
+// carries nothing else, or else it was more packets than the report says. A SYN without
+// any ACK is a client's, however many packets there were.
 func (r *report) tcpRole() role {
 	flags, single := uint32(r.Numbers[flow.AtFlags]), r.Numbers[flow.AtPackets] == 1
 	if first := uint32(r.Numbers[flow.AtInitialFlags]); first != 0 {
 		flags, single = first, true
 	}
+	answers := flags&control == syn|ack
 	if flowv1.FlowType(r.Numbers[flow.AtType]) == flowv1.FlowType_FLOW_TYPE_AWS_VPC {
 		// AWS reports SYN as 2, SYN|ACK as 18, and never ACK alone.
-		single = true
+		single, answers = true, flags&(syn|ack) == syn|ack
 	}
 	switch {
 	case flags&(syn|ack) == syn:
 		return clientRole
-	case single && (flags&(syn|ack) == syn|ack || flags&0x3f == rst|ack):
+	case single && answers:
 		return serverRole
 	}
 	return noRole

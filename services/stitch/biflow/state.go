@@ -35,7 +35,7 @@ func (c *conv) answered(client uint8, sent *[2]volume) flowv1.ConnState {
 	}
 	switch {
 	case sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&(syn|ack) == syn,
-		sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&syn != 0 && sent[1-client].packets <= sent[client].packets && sv.flags&0x3f == rst|ack:
+		sv.flags&rst != 0 && sv.flags&syn == 0 && cl.flags&syn != 0 && sent[1-client].packets <= sent[client].packets && sv.flags&control == rst|ack:
 		return flowv1.ConnState_CONN_STATE_REJECTED
 	case sv.flags&(syn|ack) == syn|ack && cl.flags&ack == 0 && cl.flags != 0 && !cl.wentOn(&sent[client]):
 		return flowv1.ConnState_CONN_STATE_HALF_OPEN
