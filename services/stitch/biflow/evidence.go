@@ -65,6 +65,8 @@ type judgement struct {
 	conflict bool
 	// reason is how sure the evidence that decided is by itself.
 	reason uint8
+	// stands tells that the evidence for what was told last is still there.
+	stands bool
 }
 
 // opinion is one piece of evidence.
@@ -79,8 +81,11 @@ type opinion struct {
 // all packets were counted, port is what their ports tell.
 func (c *conv) judge(final, sameExporter, sampled bool, port opinion) judgement {
 	j := judgement{evidence: flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, percent: unsure}
-	decided := false
+	decided, told := false, c.client.verdict().side
 	for _, o := range c.opinions(final, sameExporter, sampled, port) {
+		if o.percent > 0 && o.side == told && uint8(o.evidence) == c.evidence {
+			j.stands = true
+		}
 		switch {
 		case o.percent == 0:
 		case !decided:
@@ -135,7 +140,8 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 
 // natureVerdict is what the protocol itself tells: an ICMP request is sent by
 // the client, and so is an error, which nobody asked for; a multicast or
-// broadcast address can only be addressed.
+// broadcast address can only be addressed; DHCP's client has a port of its own, and
+// mostly asks everybody, so that between the two only the answer is seen.
 func (c *conv) natureVerdict() opinion {
 	if flow.IsICMP(c.proto) && c.half[0].port != c.half[1].port {
 		// The side that is asked has the type for its port.
@@ -150,8 +156,17 @@ func (c *conv) natureVerdict() opinion {
 		return opinion{verdict{1, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
 	case c.has(groupHigh):
 		return opinion{verdict{0, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
+	case c.proto == flow.ProtoUDP && isDHCP(c.half[0].port, c.half[1].port):
+		return opinion{verdict{0, sureDeclared}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
+	case c.proto == flow.ProtoUDP && isDHCP(c.half[1].port, c.half[0].port):
+		return opinion{verdict{1, sureDeclared}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
 	}
 	return opinion{}
+}
+
+// isDHCP tells the ports of DHCP (RFC 2131 §4.1, RFC 8415 §7.2).
+func isDHCP(client, server uint16) bool {
+	return client == 68 && server == 67 || client == 546 && server == 547
 }
 
 // refusalVerdict takes a side that only ever said RST|ACK, each time in one packet, for
@@ -210,9 +225,9 @@ func (c *conv) soleVerdict(sampled bool) verdict {
 
 // portVerdict takes the side with the better known, reserved or lower port for
 // the server, by the standings of both. A reserved port that is not listed against
-// one that only the registry knows is no clear case: the lower is taken. Nor is one
-// that is registered among those that old clients call from (lastOldEphemeral), against
-// one that is no client's of today either.
+// one that only the registry knows is no clear case: the lower is taken. One that is
+// registered among those that old clients call from (lastOldEphemeral) tells nothing
+// against one that is no client's of today either.
 func (c *conv) portVerdict(low, high standing) opinion {
 	ports := [2]uint16{c.half[0].port, c.half[1].port}
 	if ports[0] == ports[1] && low == high || !flow.HasPorts(c.proto) {
@@ -222,8 +237,10 @@ func (c *conv) portVerdict(low, high standing) opinion {
 	if best < least || best == least && ports[0] > ports[1] {
 		server, best, least = 1, high, low
 	}
-	clear := ports[1-server] >= 1024 && (ports[server] > lastOldEphemeral || ports[1-server] >= firstEphemeral)
-	if best > least && (best >= common || clear) {
+	if best > least && (best >= common || ports[1-server] >= 1024) {
+		if best == registered && ports[server] <= lastOldEphemeral && ports[1-server] < firstEphemeral {
+			return opinion{}
+		}
 		return opinion{verdict{1 - server, best.sure()}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
 	}
 	if server = 0; ports[0] > ports[1] {

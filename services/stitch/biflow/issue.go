@@ -54,8 +54,11 @@ func (t *Table) judge(c *conv, o *origin, final bool) judgement {
 // what was told before mostly does, makes it less sure, but no worse a reason.
 func (c *conv) settle(j judgement) judgement {
 	told := c.client.verdict()
+	if c.version > 0 && j.reason == 0 {
+		j.side = told.side // nothing speaks for either
+	}
 	if c.version > 0 && j.side != told.side {
-		if told.percent >= frozen || c.has(revised) || j.reason <= told.percent {
+		if told.percent >= frozen || c.has(revised) || j.stands && j.reason <= told.percent {
 			c.marks |= conflict
 			return c.told(true)
 		}
