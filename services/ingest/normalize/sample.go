@@ -2,7 +2,6 @@ package normalize
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/netsampler/goflow2/v2/decoders/sflow"
 
@@ -19,7 +18,11 @@ func (n *Normalizer) sample(m *message, format uint32, b []byte, out *Result) {
 		n.buryRecord(m, "bad_record_count", b, nil, out)
 		return
 	}
-	got, err := sflow.DecodeSample(&sflow.SampleHeader{Format: format, Length: uint32(len(b))}, bytes.NewBuffer(b))
+	header, records := b[:sampleHeaders[format]], b[sampleHeaders[format]:]
+	got, err := sflow.DecodeSample(&sflow.SampleHeader{Format: format, Length: uint32(len(b))}, bytes.NewBuffer(header))
+	if err == nil {
+		err = readSampleRecords(m, got, records)
+	}
 	if err != nil {
 		n.buryRecord(m, "bad_sample", b, nil, out)
 		return
@@ -203,7 +206,7 @@ const (
 )
 
 func extendRaw(f *flowv1.Flow, format uint32, b []byte, out *Result) {
-	x := xdr{b}
+	x := xdr{b: b}
 	switch format {
 	case extendedUser: // charset and name of the source's user, then of the destination's
 		x.number()
@@ -216,41 +219,4 @@ func extendRaw(f *flowv1.Flow, format uint32, b []byte, out *Result) {
 		f.PostSrcAddr = out.address(nil, x.address())
 		f.PostDstAddr = out.address(nil, x.address())
 	}
-}
-
-// xdr reads XDR (RFC 4506) values; past the end, they are empty.
-type xdr struct{ b []byte }
-
-func (x *xdr) number() uint32 {
-	if len(x.b) < 4 {
-		x.b = nil
-		return 0
-	}
-	v := binary.BigEndian.Uint32(x.b)
-	x.b = x.b[4:]
-	return v
-}
-
-// bytes reads a counted string, padded to four bytes.
-func (x *xdr) bytes() []byte {
-	n := uint64(x.number())
-	if n > uint64(len(x.b)) {
-		x.b = nil
-		return nil
-	}
-	v := x.b[:n]
-	x.b = x.b[min((n+3)&^3, uint64(len(x.b))):]
-	return v
-}
-
-// address reads a type (1 is IPv4, 2 is IPv6) and an address.
-func (x *xdr) address() []byte {
-	size := map[uint32]int{1: 4, 2: 16}[x.number()]
-	if size > len(x.b) {
-		x.b = nil
-		return nil
-	}
-	v := x.b[:size]
-	x.b = x.b[size:]
-	return v
 }

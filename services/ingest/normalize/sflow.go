@@ -16,10 +16,10 @@ const (
 	sampleDrop            = 5
 )
 
-// sflow reads an sFlow v5 datagram. Its samples are walked here and given to
-// goflow2 one by one, after a look at their counts of records: goflow2 takes
-// memory for as many as an expanded flow sample claims to have. One data record
-// is one sample; a bad one does not keep the others from being read.
+// sflow reads an sFlow v5 datagram. Its samples, and their records, are walked here
+// and given to goflow2 one by one, after a look at their counts: goflow2 takes memory
+// for as many records as an expanded flow sample claims to have. One data record is one
+// sample; a bad one does not keep the others from being read.
 func (n *Normalizer) sflow(m *message, b []byte, out *Result) {
 	m.kind = flowv1.FlowType_FLOW_TYPE_SFLOW_5
 	agent, rest, ok := sflowAgent(b)
@@ -35,7 +35,7 @@ func (n *Normalizer) sflow(m *message, b []byte, out *Result) {
 	m.sequence = binary.BigEndian.Uint32(rest[4:])
 	count := binary.BigEndian.Uint32(rest[12:])
 	rest = rest[16:]
-	if agent.IsUnspecified() || agent.IsLoopback() {
+	if !agent.IsValid() || agent.IsUnspecified() || agent.IsLoopback() {
 		agent = m.from
 	}
 	if !n.enter(m, domainKey{kind: m.kind, id: subAgent, agent: agent}) {
@@ -66,19 +66,17 @@ func (n *Normalizer) samples(m *message, count uint32, rest []byte, out *Result)
 	}
 }
 
-// sflowAgent reads the version and the agent's address.
+// sflowAgent reads the version and the agent's address, which may be unknown (type 0).
 func sflowAgent(b []byte) (agent netip.Addr, rest []byte, ok bool) {
 	if len(b) < 8 {
 		return agent, nil, false
 	}
-	size := 0
-	switch binary.BigEndian.Uint32(b[4:]) {
-	case 1:
-		size = 4
-	case 2:
-		size = 16
+	kind := binary.BigEndian.Uint32(b[4:])
+	if kind >= uint32(len(addressSizes)) {
+		return agent, nil, false
 	}
-	if size == 0 || len(b) < 8+size {
+	size := addressSizes[kind]
+	if len(b) < 8+size {
 		return agent, nil, false
 	}
 	agent, _ = netip.AddrFromSlice(b[8 : 8+size])

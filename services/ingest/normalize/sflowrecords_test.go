@@ -1,6 +1,8 @@
 package normalize
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -87,5 +89,61 @@ func TestSFlowExpanded(t *testing.T) {
 	}
 	if f := out.Flows[0]; f.InIf != 0x40000003 || f.OutIf != 0x40000004 || f.SamplingRate != 64 || f.Direction != flowv1.Direction_DIRECTION_INGRESS {
 		t.Errorf("flow: %v", f)
+	}
+}
+
+// TestSFlowGateways: a path to the destination has parts, each a sequence or a set of ASes;
+// next hops and agents may be unknown, which is an address of type 0 and no bytes.
+func TestSFlowGateways(t *testing.T) {
+	raw := rawHeader(headerIPv4, 60, tcp4)
+	path := values(4, 2, 4, 2, 4, 2, 4, 100, 4, 200, 4, 1, 4, 2, 4, 300, 4, 301)
+	gateway := recordOf(1003, values(4, 1, 4, 0xc6336401, 4, 65000, 4, 65001, 4, 65002), path, values(4, 1, 4, 0xfde80001, 4, 77))
+	f := only(t, run(Default(), sflowDatagram(sampleWith(3, 4, raw, gateway))))
+	if !slices.Equal(f.AsPath, []uint32{100, 200, 300, 301}) || f.NextHopAs != 100 || f.DstAs != 301 || f.SrcAs != 65001 ||
+		!slices.Equal(f.BgpCommunities, []uint32{0xfde80001}) || len(f.BgpNextHop) != 4 {
+		t.Errorf("a path of two parts: %v", f)
+	}
+	unknown := recordOf(1003, values(4, 0, 4, 65000, 4, 65001, 4, 65002, 4, 0, 4, 0, 4, 77))
+	router := recordOf(1002, values(4, 0, 4, 24, 4, 16))
+	if f = only(t, run(Default(), sflowDatagram(sampleWith(3, 4, raw, router, unknown)))); f.NextHop != nil || f.SrcNet != 24 || f.DstNet != 16 ||
+		f.BgpNextHop != nil || f.SrcAs != 65001 || f.DstAs != 65000 {
+		t.Errorf("unknown next hops: %v", f)
+	}
+	d := sflowDatagram(sampleWith(3, 4, raw))
+	d.Payload = append(values(4, 5, 4, 0), d.Payload[12:]...)
+	if f = only(t, run(Default(), d)); netip.AddrFrom4([4]byte(f.SamplerAddress)) != exporterAddr {
+		t.Errorf("an unknown agent: %v", f)
+	}
+}
+
+// TestBadRecordsLoseNoOther: what is said of a packet, and cannot be read, is not in the
+// flow, and the datagram is kept; without the packet itself there is none.
+func TestBadRecordsLoseNoOther(t *testing.T) {
+	raw, vendor := rawHeader(headerIPv4, 60, tcp4), recordOf(4413<<12|1, make([]byte, 12))
+	user := recordOf(extendedUser, values(4, 106), xdrText("alice"), values(4, 106, 4, 0))
+	for name, bad := range map[string][]byte{
+		"a switch without the other port": recordOf(1001, values(4, 5, 4, 0)),
+		"a router without its masks":      recordOf(1002, values(4, 1, 4, 0xc6336401)),
+		"a path that is longer":           recordOf(1003, values(4, 0, 4, 1, 4, 2, 4, 3, 4, 1, 4, 2, 4, 99, 4, 1)),
+		"a path of four billion parts":    recordOf(1003, values(4, 0, 4, 1, 4, 2, 4, 3, 4, 0xffffffff, 4, 2, 4, 0, 4, 1)),
+		"communities that are more":       recordOf(1003, values(4, 0, 4, 1, 4, 2, 4, 3, 4, 0, 4, 0xffffffff, 4, 1)),
+	} {
+		out := run(Default(), sflowDatagram(sampleWith(3, 4, bad, raw, vendor, user)))
+		if f := only(t, out); f.DstPort != 443 || f.User != "alice" || f.SrcVlan != 0 || f.AsPath != nil {
+			t.Errorf("%s: %v", name, f)
+		}
+		if len(out.Dead) != 1 || out.Dead[0].Reason != reasonBadSampleRecord || out.Records != (Records{Flow: 1}) {
+			t.Errorf("%s: %+v %v", name, out.Records, out.Dead)
+		}
+	}
+	good := sampleWith(3, 4, raw)
+	out := run(Default(), sflowDatagram(sampleWith(3, 4, recordOf(1, values(4, 1, 4, 60)), user), good))
+	if out.Records != (Records{Flow: 1, Dead: 1}) || out.Dead[0].Reason != "bad_sample" {
+		t.Errorf("a packet without its header: %+v %v", out.Records, out.Dead)
+	}
+	counters := joined(values(4, sampleCounter, 4, 1, 4, 3, 4, 2), recordOf(1, make([]byte, 87)), recordOf(2, make([]byte, 52)))
+	out = run(Default(), sflowDatagram(counters, good))
+	if out.Records != (Records{Flow: 1, Event: 1}) || out.Dead[0].Reason != reasonBadSampleRecord || out.Events[0].Attributes["dot3StatsFCSErrors"] != "0" {
+		t.Errorf("counters that are cut off: %+v %v", out.Records, out.Dead)
 	}
 }
