@@ -51,19 +51,45 @@ func (n *Normalizer) sample(m *message, format uint32, b []byte, out *Result) {
 // several (the value is how many).
 type sampleInterface struct{ format, value uint32 }
 
+// noInterface is the ifIndex of packets that begin or end in the device itself.
+const noInterface = 1<<30 - 1
+
 // compactInterface takes the format out of the two upper bits.
 func compactInterface(v uint32) sampleInterface { return sampleInterface{v >> 30, v & (1<<30 - 1)} }
 
 // index is the ifIndex, 0 where there is none.
 func (i sampleInterface) index() uint32 {
-	if i.format == 0 {
+	if i.format == 0 && i.value != noInterface {
 		return i.value
 	}
 	return 0
 }
 
-// droppedStatus is a forwarding status of "dropped, unknown why" (RFC 7270 §4.12).
-const droppedStatus = 0x80
+// forwardingStatus is why a packet was discarded, in IPFIX's words (RFC 7270 §4.12);
+// 0 if it was not. sFlow has the codes of ICMP's destination unreachable, and its own
+// from 256 on.
+func (i sampleInterface) forwardingStatus() uint32 {
+	if i.format != 1 {
+		return 0
+	}
+	switch i.value {
+	case 0, 1, 6, 7, 8, 11, 12: // net or host unreachable, unknown, isolated
+		return 131 // unroutable
+	case 4, 262: // too big, and not to be fragmented
+		return 133
+	case 9, 10, 13: // prohibited
+		return 129 // denied by an ACL
+	case 257: // TTL exceeded
+		return 137
+	case 258: // ACL
+		return 130 // dropped by an ACL
+	case 260: // random early detection
+		return 139
+	case 261: // shaped, or beyond a rate
+		return 138
+	}
+	return 128 // dropped, unknown why
+}
 
 // flowSample makes a flow of one sampled packet. Its counts are that packet's
 // alone; sampling_rate beside them says what they stand for.
@@ -72,9 +98,7 @@ func (n *Normalizer) flowSample(m *message, h *sflow.SampleHeader, in, o sampleI
 	m.common(f)
 	f.RecordId = m.nextID()
 	f.InIf, f.OutIf = in.index(), o.index()
-	if o.format == 1 {
-		f.ForwardingStatus = droppedStatus
-	}
+	f.ForwardingStatus = o.forwardingStatus()
 	f.Direction = sampleDirection(h, in, o)
 	length, vni, ip := readSampled(f, records, m.exp.outerTunnels, out)
 	if !ip {

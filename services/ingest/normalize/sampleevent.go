@@ -52,7 +52,8 @@ func (n *Normalizer) dropSample(m *message, s *sflow.DropSample, out *Result) {
 	e := m.sampleEvent(flowv1.EventKind_EVENT_KIND_DROP)
 	e.SrcAddr, e.DstAddr = append([]byte(nil), f.SrcAddr...), append([]byte(nil), f.DstAddr...)
 	e.Proto, e.SrcPort, e.DstPort, e.IcmpType, e.IcmpCode = f.Proto, f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode
-	e.InIf, e.OutIf = compactInterface(s.Input).index(), compactInterface(s.Output).index()
+	// Whole ifIndexes, unlike those of a flow sample.
+	e.InIf, e.OutIf = sampleInterface{value: s.Input}.index(), sampleInterface{value: s.Output}.index()
 	e.Bytes, e.Packets = length, 1
 	e.Attributes["dropReason"] = decimal(s.Reason)
 	e.Attributes["drops"] = decimal(s.Drops)

@@ -108,7 +108,7 @@ func TestSFlowOtherSamples(t *testing.T) {
 	counters := append(values(4, sampleCounter, 4, 1, 4, 3, 4, 1, 4, 1, 4, 88), make([]byte, 88)...)
 	binary.BigEndian.PutUint32(counters[24:], 3)     // ifIndex
 	binary.BigEndian.PutUint64(counters[24+24:], 77) // ifInOctets
-	drop := append(values(4, sampleDrop, 4, 1, 4, 0, 4, 3, 4, 2, 4, 3, 4, 4, 4, 0x101, 4, 1), rawHeader(headerIPv4, 60, tcp4)...)
+	drop := append(values(4, sampleDrop, 4, 1, 4, 0, 4, 3, 4, 2, 4, 0x40000003, 4, 0xc0000004, 4, 0x101, 4, 1), rawHeader(headerIPv4, 60, tcp4)...)
 	out := run(Default(), sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 60, arp), counters, drop))
 	if out.Records != (Records{Event: 3}) || len(out.Flows) != 0 {
 		t.Fatalf("%+v %v", out.Records, out.Dead)
@@ -119,7 +119,7 @@ func TestSFlowOtherSamples(t *testing.T) {
 	if e := out.Events[1]; e.Kind != flowv1.EventKind_EVENT_KIND_COUNTER || e.InIf != 3 || e.Attributes["ifInOctets"] != "77" {
 		t.Errorf("counters: %v", e)
 	}
-	if e := out.Events[2]; e.Kind != flowv1.EventKind_EVENT_KIND_DROP || e.SrcPort != 40000 || e.Attributes["dropReason"] != "257" {
+	if e := out.Events[2]; e.Kind != flowv1.EventKind_EVENT_KIND_DROP || e.SrcPort != 40000 || e.Attributes["dropReason"] != "257" || e.InIf != 0x40000003 || e.OutIf != 0xc0000004 {
 		t.Errorf("drop: %v", e)
 	}
 }

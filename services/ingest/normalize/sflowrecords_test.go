@@ -59,8 +59,13 @@ func TestSFlowRecords(t *testing.T) {
 	if f.User != "alice" || f.HttpUrl != "/index.html" || f.HttpHost != "www.example.com" || len(f.PostSrcAddr) != 4 || len(f.PostDstAddr) != 16 {
 		t.Errorf("user, URL and NAT: %v", f)
 	}
-	if f := read(sampleWith(3, 1<<30|258, raw)); f.OutIf != 0 || f.ForwardingStatus != droppedStatus || f.InIf != 3 {
-		t.Errorf("discarded: %v", f)
+	for reason, want := range map[uint64]uint32{1: 131, 4: 133, 13: 129, 256: 128, 257: 137, 258: 130, 260: 139, 261: 138, 262: 133, 999: 128} {
+		if f := read(sampleWith(3, 1<<30|reason, raw)); f.OutIf != 0 || f.ForwardingStatus != want || f.InIf != 3 {
+			t.Errorf("discarded for %d: %v", reason, f)
+		}
+	}
+	if f := read(sampleWith(noInterface, noInterface, raw)); f.InIf != 0 || f.OutIf != 0 || f.ForwardingStatus != 0 {
+		t.Errorf("to the device itself: %v", f)
 	}
 	if f := read(sampleWith(3, 2<<30|7, raw)); f.OutIf != 0 || f.ForwardingStatus != 0 {
 		t.Errorf("to several interfaces: %v", f)

@@ -22,6 +22,11 @@ func (j *judge) sample(r *dissectedRecord) map[string]string {
 	take("dst_port", "tcp.dstport", "udp.dstport")
 	take("in_if", "flow_sample.input_interface", "flow_sample.input_interface_value")
 	take("out_if", "flow_sample.output_interface_value")
+	for _, our := range []string{"in_if", "out_if"} {
+		if w[our] == strconv.Itoa(noInterface) {
+			w[our] = "0"
+		}
+	}
 	take("next_hop", "nexthop")
 	take("src_net", "nexthop.src_mask")
 	take("dst_net", "nexthop.dst_mask")
