@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
@@ -69,9 +70,17 @@ func (p *packetReader) ethernet(b []byte) {
 	if kind < etherLengthsEnd {
 		p.f.Etype = 0
 	}
+	if kind < etherLengthsEnd && bytes.HasPrefix(rest, snapHeader) && len(rest) >= len(snapHeader)+2 {
+		rest = rest[len(snapHeader):]
+		kind, rest = binary.BigEndian.Uint16(rest), rest[2:]
+		p.f.Etype = uint32(kind)
+	}
 	p.l2 = len(b) - len(rest)
 	p.network(kind, rest)
 }
+
+// snapHeader is what stands between a length and an EtherType (RFC 1042).
+var snapHeader = []byte{0xaa, 0xaa, 3, 0, 0, 0}
 
 // network reads what an EtherType announces.
 func (p *packetReader) network(kind uint16, b []byte) {
@@ -151,7 +160,7 @@ func (p *packetReader) anyIP(b []byte) {
 }
 
 func (p *packetReader) ipv4(b []byte) {
-	if len(b) < 20 || b[0]>>4 != 4 {
+	if len(b) < 20 || b[0]>>4 != 4 || b[0]&15 < 5 {
 		return
 	}
 	f := p.f
@@ -162,11 +171,11 @@ func (p *packetReader) ipv4(b []byte) {
 	f.IpFlags, f.FragmentOffset = uint32(fragment>>13), uint32(fragment&0x1fff)
 	f.IpTtl, f.Proto = uint32(b[8]), uint32(b[9])
 	f.SrcAddr, f.DstAddr = p.out.copyBytes(b[12:16]), p.out.copyBytes(b[16:20])
-	if header := int(b[0]&15) * 4; f.FragmentOffset == 0 && header >= 20 && len(b) > header {
-		// What follows the packet in the frame is no part of it.
-		if p.l3 > header && p.l3 < len(b) {
-			b = b[:p.l3]
-		}
+	// What follows the packet in the frame is no part of it.
+	if p.l3 > 0 && p.l3 < len(b) {
+		b = b[:p.l3]
+	}
+	if header := int(b[0]&15) * 4; f.FragmentOffset == 0 && len(b) > header {
 		p.transport(uint8(f.Proto), b[header:])
 		if f.IpFlags&1 == 0 { // not the first of several fragments
 			p.inside(uint8(f.Proto), b[header:])
@@ -187,7 +196,11 @@ func (p *packetReader) ipv6(b []byte) {
 	f.IpTos, f.Ipv6FlowLabel = first>>20&0xff, first&0xfffff
 	f.IpTtl = uint32(b[7])
 	f.SrcAddr, f.DstAddr = p.out.copyBytes(b[8:24]), p.out.copyBytes(b[24:40])
+	if p.l3 > 0 && p.l3 < len(b) {
+		b = b[:p.l3]
+	}
 	next, rest := b[6], b[40:]
+	more := false // fragments
 	for range maxIPv6Headers {
 		switch next {
 		case 0, 43, 60: // hop-by-hop, routing, destination options
@@ -204,6 +217,7 @@ func (p *packetReader) ipv6(b []byte) {
 			}
 			f.FragmentOffset = uint32(binary.BigEndian.Uint16(rest[2:]) >> 3)
 			f.FragmentId = binary.BigEndian.Uint32(rest[4:])
+			more = rest[3]&1 != 0
 			next, rest = rest[0], rest[8:]
 			if f.FragmentOffset != 0 {
 				f.Proto = uint32(next)
@@ -215,7 +229,7 @@ func (p *packetReader) ipv6(b []byte) {
 	}
 	f.Proto = uint32(next)
 	p.transport(next, rest)
-	if f.FragmentId == 0 {
+	if !more {
 		p.inside(next, rest)
 	}
 }
@@ -232,7 +246,7 @@ func (p *packetReader) transport(proto uint8, b []byte) {
 			p.f.SrcPort, p.f.DstPort = uint32(binary.BigEndian.Uint16(b)), uint32(binary.BigEndian.Uint16(b[2:]))
 		}
 		if proto == flow.ProtoTCP && len(b) >= 14 {
-			p.f.TcpFlags = uint32(b[12]&1)<<8 | uint32(b[13])
+			p.f.TcpFlags = uint32(b[12]&15)<<8 | uint32(b[13]) // all that are no data offset (RFC 9565 §3)
 		}
 	}
 }

@@ -75,6 +75,13 @@ func TestSFlowHeaders(t *testing.T) {
 	f("IPv6 with an extension header", headerEthernet, ethernetFrame(values(2, 0x86dd), udp6), isUDP)
 	f("IPv4 alone", headerIPv4, tcp4, isTCP)
 	f("a header that ends within TCP", headerIPv4, tcp4[:22], func(f *flowv1.Flow) bool { return f.Proto == 6 && f.SrcPort == 0 && f.Bytes == 60 })
+	f("an EtherType behind a length", headerEthernet, ethernetFrame(values(2, 68, 3, 0xaaaa03, 3, 0, 2, 0x0800), tcp4), isTCP)
+	reserved := append([]byte(nil), tcp4...)
+	reserved[32] |= 0xe
+	f("TCP's reserved flags", headerIPv4, reserved, func(f *flowv1.Flow) bool { return f.TcpFlags == 0xe02 })
+	empty := append([]byte(nil), tcp4...)
+	empty[3] = 20
+	f("padding is no payload", headerEthernet, ethernetFrame(values(2, 0x0800), empty), func(f *flowv1.Flow) bool { return f.SrcPort == 0 && f.TcpFlags == 0 && f.Bytes == 20 })
 	f("PPPoE", headerEthernet, ethernetFrame(values(2, 0x8100, 2, 7, 2, 0x8864, 1, 0x11, 1, 0, 2, 1, 2, 62, 2, 0x21), tcp4), func(f *flowv1.Flow) bool { return isTCP(f) && f.VlanId == 7 })
 	f("PPPoE with IPv6", headerEthernet, ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1, 2, 142, 2, 0x57), udp6), isUDP)
 	f("PPP", headerPPP, append(values(2, 0xff03, 2, 0x21), tcp4...), isTCP)
@@ -90,12 +97,13 @@ func TestSFlowHeaders(t *testing.T) {
 	f("IPv6 without anything", headerEthernet, ethernetFrame(values(2, 0x86dd), big), func(f *flowv1.Flow) bool { return f.Bytes == 40 && f.Proto == noNextHeader })
 }
 
-// TestOtherPPP: what PPP carries beside IP is none.
-func TestOtherPPP(t *testing.T) {
+// TestOtherFrames: what PPP carries beside IP is none, nor is an impossible header.
+func TestOtherFrames(t *testing.T) {
 	for name, header := range map[string][]byte{
-		"discovery": ethernetFrame(values(2, 0x8863, 1, 0x11, 1, 9, 2, 0, 2, 40), tcp4),
-		"LCP":       ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1, 2, 62, 2, 0xc021), tcp4),
-		"cut off":   ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1)),
+		"discovery":                    ethernetFrame(values(2, 0x8863, 1, 0x11, 1, 9, 2, 0, 2, 40), tcp4),
+		"LCP":                          ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1, 2, 62, 2, 0xc021), tcp4),
+		"cut off":                      ethernetFrame(values(2, 0x8864, 1, 0x11, 1, 0, 2, 1)),
+		"a header of less than itself": ethernetFrame(values(2, 0x0800), []byte{0x44}, tcp4[1:]),
 	} {
 		if out := run(Default(), sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 100, header))); out.Records != (Records{Event: 1}) {
 			t.Errorf("%s: %+v", name, out.Records)

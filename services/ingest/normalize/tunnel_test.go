@@ -13,6 +13,12 @@ func outer4(proto uint64, payload ...[]byte) []byte {
 	return joined(values(1, 0x45, 1, 0, 2, uint64(20+len(body)), 2, 9, 2, 0, 1, 64, 1, proto, 2, 0, 4, 0xc0a80001, 4, 0xc0a80002), body)
 }
 
+// outer6 is the same of IPv6.
+func outer6(next uint64, payload ...[]byte) []byte {
+	body := joined(payload...)
+	return joined(values(4, 6<<28, 2, uint64(len(body)), 1, next, 1, 64, 8, 0x20010db8_00000000, 8, 1, 8, 0x20010db8_00000000, 8, 2), body)
+}
+
 func udp(port uint64, payload ...[]byte) []byte {
 	body := joined(payload...)
 	return joined(values(2, 50000, 2, port, 2, uint64(8+len(body)), 2, 0), body)
@@ -27,6 +33,10 @@ func TestTunnels(t *testing.T) {
 	read := func(cfg Config, header []byte) *flowv1.Flow {
 		t.Helper()
 		return only(t, run(cfg, sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 1000, ethernetFrame(values(2, 0x8100, 2, 5), values(2, 0x0800), header)))))
+	}
+	read6 := func(header []byte) *flowv1.Flow {
+		t.Helper()
+		return only(t, run(Default(), sflowDatagram(flowSampleOf(1, 3, 4, headerIPv6, 1000, header))))
 	}
 	inner := func(name string, header []byte) {
 		t.Helper()
@@ -69,6 +79,16 @@ func TestTunnels(t *testing.T) {
 	outer("VXLAN without a network", 17, portVXLAN, Default(), outer4(17, udp(portVXLAN, values(8, 0), plain)))
 	outer("GRE of another version", 47, 0, Default(), outer4(47, values(2, 1, 2, 0x0800), tcp4))
 	outer("GRE cut off", 47, 0, Default(), outer4(47, values(2, 0xb000, 2, 0x0800, 4, 1)))
+	fragment := func(more uint64) []byte {
+		return outer6(44, values(1, 4, 1, 0, 2, more, 4, 0), tcp4)
+	}
+	whole := read6(fragment(0))
+	if whole.DstPort != 443 {
+		t.Errorf("a fragment that is the whole: %v", whole)
+	}
+	if f := read6(fragment(1)); f.Proto != 4 || len(f.SrcAddr) != 16 {
+		t.Errorf("the first of several fragments, of id 0: %v", f)
+	}
 	outer("a fragment", 4, 0, Default(), func() []byte { b := outer4(4, tcp4); b[6] = 0x20; return b }())
 }
 
