@@ -66,7 +66,7 @@ type Override struct {
 	VLANRealms map[uint32]uint32 `yaml:"vlan_realms" doc:"address space by VLAN id"`
 	VNIRealms  map[uint32]uint32 `yaml:"vni_realms" doc:"address space by virtual network of VXLAN, Geneve and NVGRE"`
 	// Tunnels is which packet counts of a sampled one that is in a tunnel.
-	Tunnels string `yaml:"tunnels" doc:"of sampled packets in GRE, VXLAN, Geneve or IP, the flow of which one: inner (as if left out) or outer"`
+	Tunnels string `yaml:"tunnels" doc:"of sampled packets in GRE, VXLAN, Geneve, IP or UDP, the flow of which one: inner (as if left out) or outer"`
 	// SamplingRate is 1 for unsampled, 0 for unknown.
 	SamplingRate    uint64        `yaml:"sampling_rate" doc:"one in how many packets they look at; 1 is all, 0 unknown"`
 	SamplingForce   bool          `yaml:"sampling_force" doc:"take sampling_rate even where they say otherwise"`

@@ -122,8 +122,7 @@ func (p *packetReader) ppp(b []byte) {
 	}
 }
 
-// mpls reads a label stack (RFC 3032) and the IP packet below it, which only its
-// version tells from other payloads.
+// mpls reads a label stack (RFC 3032) and what is below it.
 func (p *packetReader) mpls(b []byte) {
 	for labels := 0; len(b) >= 4; labels++ {
 		v := binary.BigEndian.Uint32(b)
@@ -140,6 +139,23 @@ func (p *packetReader) mpls(b []byte) {
 		if v&0x100 != 0 { // bottom of the stack
 			break
 		}
+	}
+	p.underLabels(b)
+}
+
+// underLabels reads an IP packet or the frame of a pseudowire, with a control word
+// (RFC 4448 §4.6) or without: what it is, only its looks tell. A frame is taken for one
+// where it holds IP; of MAC addresses that look like IP without a control word, RFC 8469
+// tells.
+func (p *packetReader) underLabels(b []byte) {
+	switch {
+	case wholeIP(b):
+	case len(b) >= 4 && b[0] == 0 && b[1] == 0 && framedIP(b[4:]):
+		p.insideFrame(b[4:], 0)
+		return
+	case framedIP(b):
+		p.insideFrame(b, 0)
+		return
 	}
 	p.anyIP(b)
 }

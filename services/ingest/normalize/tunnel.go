@@ -11,17 +11,20 @@ const (
 	protoIPv4   = 4
 	protoIPv6   = 41
 	protoGRE    = 47
+	protoMPLS   = 137 // RFC 4023
+	protoFrame  = 143 // an Ethernet frame (RFC 8986 §4.9)
 	portVXLAN   = 4789
 	portVXLANit = 8472 // as Linux had it before there was a number
 	portGeneve  = 6081
+	portMPLS    = 6635 // RFC 7510
 
 	etherTransparent = 0x6558 // an Ethernet frame (RFC 7637)
 	// maxTunnels is how many tunnels in tunnels are followed.
 	maxTunnels = 4
 )
 
-// inside goes on to the packet in a tunnel (IP in IP, GRE, VXLAN, Geneve): who
-// talks to whom is said there. Where it is cut off or is not IP, the flow stays the
+// inside goes on to the packet in a tunnel (IP in IP, GRE, VXLAN, Geneve, Ethernet or
+// MPLS in IP): who talks to whom is said there. Where it is cut off or is not IP, the flow stays the
 // tunnel's. b is what follows the IP header.
 func (p *packetReader) inside(proto uint8, b []byte) {
 	if p.outer || p.tunnels == maxTunnels {
@@ -32,6 +35,10 @@ func (p *packetReader) inside(proto uint8, b []byte) {
 		p.insideIP(b)
 	case protoGRE:
 		p.insideGRE(b)
+	case protoMPLS:
+		p.insideMPLS(b)
+	case protoFrame:
+		p.insideFrame(b, 0)
 	case flow.ProtoUDP:
 		if len(b) < 16 {
 			return
@@ -41,6 +48,8 @@ func (p *packetReader) inside(proto uint8, b []byte) {
 			if b[8]&0x08 != 0 {
 				p.insideFrame(b[16:], uint32(uintOf(b[12:15])))
 			}
+		case portMPLS:
+			p.insideMPLS(b[8:])
 		case portGeneve: // RFC 8926 §3.4
 			options := 4 * int(b[8]&0x3f)
 			if b[8]>>6 == 0 && len(b) >= 16+options {
@@ -83,6 +92,20 @@ func (p *packetReader) insideAny(kind uint16, b []byte, vni uint32) {
 		p.insideIP(b)
 	case etherTransparent:
 		p.insideFrame(b, vni)
+	case etherMPLS:
+		p.insideMPLS(b)
+	}
+}
+
+// insideMPLS goes on to the IP packet below a label stack.
+func (p *packetReader) insideMPLS(b []byte) {
+	at := 0
+	for len(b) >= at+4 && b[at+2]&1 == 0 { // not the bottom of the stack
+		at += 4
+	}
+	if len(b) >= at+4 && wholeIP(b[at+4:]) {
+		p.leaveOuter()
+		p.mpls(b)
 	}
 }
 
@@ -94,18 +117,7 @@ func (p *packetReader) insideIP(b []byte) {
 }
 
 func (p *packetReader) insideFrame(b []byte, vni uint32) {
-	at := ethernetHeader
-	for tags := 0; tags < maxVLANTags && len(b) >= at+4; tags++ {
-		kind := binary.BigEndian.Uint16(b[at-2:])
-		if kind != etherVLAN && kind != etherQinQ && kind != etherQinQOld {
-			break
-		}
-		at += 4
-	}
-	if len(b) < at {
-		return
-	}
-	if kind := binary.BigEndian.Uint16(b[at-2:]); kind != etherIPv4 && kind != etherIPv6 || !wholeIP(b[at:]) {
+	if !framedIP(b) {
 		return
 	}
 	p.leaveOuter()
@@ -115,6 +127,23 @@ func (p *packetReader) insideFrame(b []byte, vni uint32) {
 		p.vni = vni
 	}
 	p.ethernet(b)
+}
+
+// framedIP tells whether a frame is there as far as the IP header in it.
+func framedIP(b []byte) bool {
+	at := ethernetHeader
+	for tags := 0; tags < maxVLANTags && len(b) >= at+4; tags++ {
+		kind := binary.BigEndian.Uint16(b[at-2:])
+		if kind != etherVLAN && kind != etherQinQ && kind != etherQinQOld {
+			break
+		}
+		at += 4
+	}
+	if len(b) < at {
+		return false
+	}
+	kind := binary.BigEndian.Uint16(b[at-2:])
+	return (kind == etherIPv4 || kind == etherIPv6) && wholeIP(b[at:])
 }
 
 // leaveOuter forgets of the tunnel's packet what the one inside may not have.

@@ -54,6 +54,11 @@ func TestTunnels(t *testing.T) {
 	inner("GRE with a checksum, key and number", outer4(47, values(2, 0xb000, 2, 0x0800, 4, 1, 4, 2, 4, 3), tcp4))
 	inner("NVGRE", outer4(47, values(2, 0x2000, 2, etherTransparent, 3, 9, 1, 1), plain))
 	inner("IP in IP", outer4(4, tcp4))
+	labels := values(4, 18<<12|0x03f, 4, 19<<12|0x13f)
+	inner("Ethernet in IP", outer4(143, plain))
+	inner("MPLS in IP", outer4(137, labels, tcp4))
+	inner("MPLS in GRE", outer4(47, values(2, 0, 2, 0x8847), labels, tcp4))
+	inner("MPLS in UDP", outer4(17, udp(portMPLS, labels, tcp4)))
 	inner("VXLAN in GRE", outer4(47, values(2, 0, 2, 0x0800), vxlan(9, plain)))
 
 	six := read(Default(), vxlan(9, ethernetFrame(values(2, 0x86dd), udp6)))
@@ -78,6 +83,8 @@ func TestTunnels(t *testing.T) {
 	outer("no IP inside", 17, portVXLAN, Default(), vxlan(9, ethernetFrame(values(2, 0x0806), make([]byte, 40))))
 	outer("VXLAN without a network", 17, portVXLAN, Default(), outer4(17, udp(portVXLAN, values(8, 0), plain)))
 	outer("GRE of another version", 47, 0, Default(), outer4(47, values(2, 1, 2, 0x0800), tcp4))
+	outer("MPLS cut off", 137, 0, Default(), outer4(137, labels[:4], labels[:4], labels[:4]))
+	outer("no IP under MPLS", 137, 0, Default(), outer4(137, labels, plain))
 	outer("GRE cut off", 47, 0, Default(), outer4(47, values(2, 0xb000, 2, 0x0800, 4, 1)))
 	fragment := func(more uint64) []byte {
 		return outer6(44, values(1, 4, 1, 0, 2, more, 4, 0), tcp4)
@@ -104,5 +111,28 @@ func TestRealmsOfVirtualNetworks(t *testing.T) {
 		if f.Realm != want {
 			t.Errorf("network %d: realm %d, want %d", vni, f.Realm, want)
 		}
+	}
+}
+
+// TestPseudowires: frames under MPLS labels, with and without a control word.
+func TestPseudowires(t *testing.T) {
+	labels := values(2, 0x8847, 4, 18<<12|0x0ff, 4, 19<<12|0x1ff)
+	tagged := ethernetFrame(values(2, 0x8100, 2, 77, 2, 0x0800), tcp4)
+	ipLike := joined(values(1, 0x45), tagged[1:])
+	for name, wire := range map[string][]byte{
+		"plain":                                 tagged,
+		"with a control word":                   joined(values(4, 0), tagged),
+		"with a number":                         joined(values(4, 0x1234), tagged),
+		"of a MAC address that looks like IPv4": joined(values(4, 0), ipLike),
+	} {
+		header := joined(macs, values(2, 0x8100, 2, 5), labels, wire)
+		f := only(t, run(Default(), sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 1000, header))))
+		if f.DstPort != 443 || f.VlanId != 77 || f.Bytes != 60 || len(f.MplsLabel) != 2 || f.MplsLabel[1] != 19 || f.DstMac&0xff != 2 {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+	arp := ethernetFrame(labels, macs, values(2, 0x0806), make([]byte, 28))
+	if out := run(Default(), sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 100, arp))); out.Records != (Records{Event: 1}) {
+		t.Errorf("a frame without IP: %+v", out.Records)
 	}
 }
