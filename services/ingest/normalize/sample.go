@@ -105,7 +105,9 @@ func (n *Normalizer) flowSample(m *message, h *sflow.SampleHeader, in, o sampleI
 		n.layer2Event(m, f, rate, length, out)
 		return
 	}
-	extend(f, records, out)
+	if v := extend(f, records, out); vni == 0 {
+		vni = v
+	}
 	f.Bytes, f.Packets = length, 1
 	f.TimeFlowStartNs, f.TimeFlowEndNs = m.receivedNs, m.receivedNs
 	f.TimeQuality = flowv1.TimeQuality_TIME_QUALITY_RECEIVED_ONLY
@@ -189,8 +191,9 @@ func readSampledIP(f *flowv1.Flow, r *sflow.SampledIPBase, tos uint32, out *Resu
 	icmp(icmpInPort, f, &s)
 }
 
-// extend reads the records that say how the packet was forwarded.
-func extend(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) {
+// extend reads the records that say how the packet was forwarded. It returns the virtual
+// network that the packet came from or goes to, 0 if none.
+func extend(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) (vni uint32) {
 	for i := range records {
 		switch r := records[i].Data.(type) {
 		case sflow.ExtendedSwitch:
@@ -209,9 +212,12 @@ func extend(f *flowv1.Flow, records []sflow.FlowRecord, out *Result) {
 				f.DstAs = r.AS
 			}
 		case sflow.RawRecord:
-			extendRaw(f, records[i].Header.DataFormat, r.Data, out)
+			if v := extendRaw(f, records[i].Header.DataFormat, r.Data, out); vni == 0 {
+				vni = v
+			}
 		}
 	}
+	return vni
 }
 
 // knownVLAN is a VLAN id, 0 where the switch does not know it.
@@ -224,12 +230,17 @@ func knownVLAN(v uint32) uint32 {
 
 // Extended records that goflow2 leaves to us.
 const (
-	extendedUser = 1004
-	extendedURL  = 1005
-	extendedNAT  = 1007
+	extendedUser       = 1004
+	extendedURL        = 1005
+	extendedMPLS       = 1006
+	extendedNAT        = 1007
+	extendedVLANTunnel = 1012
+	extendedNATPort    = 1020
+	extendedVNIEgress  = 1029
+	extendedVNIIngress = 1030
 )
 
-func extendRaw(f *flowv1.Flow, format uint32, b []byte, out *Result) {
+func extendRaw(f *flowv1.Flow, format uint32, b []byte, out *Result) (vni uint32) {
 	x := xdr{b: b}
 	switch format {
 	case extendedUser: // charset and name of the source's user, then of the destination's
@@ -239,8 +250,28 @@ func extendRaw(f *flowv1.Flow, format uint32, b []byte, out *Result) {
 		x.number()
 		f.HttpUrl = textOf(x.bytes())
 		f.HttpHost = textOf(x.bytes())
+	case extendedMPLS: // next hop, label stack on the way in, and on the way out
+		f.NextHop = out.address(f.NextHop, x.address())
+		if stack := x.numbers(); len(f.MplsLabel) == 0 {
+			for _, v := range stack[:min(len(stack), maxMPLSLabels)] {
+				f.MplsLabel, f.MplsTtl = append(f.MplsLabel, v>>12), append(f.MplsTtl, v&0xff)
+			}
+		}
 	case extendedNAT: // addresses of source and destination after translation
 		f.PostSrcAddr = out.address(nil, x.address())
 		f.PostDstAddr = out.address(nil, x.address())
+	case extendedVLANTunnel: // tags that were taken off before the packet was sampled, outermost first
+		if stack := x.numbers(); len(stack) > 0 {
+			tags := [2]uint32{stack[0] & 0xfff, f.VlanId}
+			if len(stack) > 1 {
+				tags[1] = stack[1] & 0xfff
+			}
+			f.VlanId, f.SrcVlan, f.DstVlan = tags[0], tags[0], tags[1]
+		}
+	case extendedNATPort:
+		f.PostSrcPort, f.PostDstPort = x.number(), x.number()
+	case extendedVNIEgress, extendedVNIIngress:
+		vni = x.number()
 	}
+	return vni
 }

@@ -59,6 +59,19 @@ func TestSFlowRecords(t *testing.T) {
 	if f.User != "alice" || f.HttpUrl != "/index.html" || f.HttpHost != "www.example.com" || len(f.PostSrcAddr) != 4 || len(f.PostDstAddr) != 16 {
 		t.Errorf("user, URL and NAT: %v", f)
 	}
+	f = read(sampleWith(3, 4, raw,
+		recordOf(extendedMPLS, values(4, 1, 4, 0xc6336402, 4, 2, 4, 18<<12|0x03f, 4, 19<<12|0x13e, 4, 0)),
+		recordOf(extendedNATPort, values(4, 1024, 4, 8443))))
+	if !slices.Equal(f.MplsLabel, []uint32{18, 19}) || !slices.Equal(f.MplsTtl, []uint32{63, 62}) || len(f.NextHop) != 4 || f.PostSrcPort != 1024 || f.PostDstPort != 8443 {
+		t.Errorf("MPLS and translated ports: %v", f)
+	}
+	one := rawHeader(headerEthernet, 100, ethernetFrame(values(2, 0x8100, 2, 42, 2, 0x0800), tcp4))
+	if f := read(sampleWith(3, 4, one, recordOf(extendedVLANTunnel, values(4, 1, 2, 0x88a8, 2, 0x2064)))); f.VlanId != 100 || f.SrcVlan != 100 || f.DstVlan != 42 {
+		t.Errorf("a tag that was taken off: %v", f)
+	}
+	if f := read(sampleWith(3, 4, raw, recordOf(extendedVLANTunnel, values(4, 2, 2, 0x88a8, 2, 100, 2, 0x8100, 2, 42)))); f.VlanId != 100 || f.DstVlan != 42 {
+		t.Errorf("two tags that were taken off: %v", f)
+	}
 	for reason, want := range map[uint64]uint32{1: 131, 4: 133, 13: 129, 256: 128, 257: 137, 258: 130, 260: 139, 261: 138, 262: 133, 999: 128} {
 		if f := read(sampleWith(3, 1<<30|reason, raw)); f.OutIf != 0 || f.ForwardingStatus != want || f.InIf != 3 {
 			t.Errorf("discarded for %d: %v", reason, f)

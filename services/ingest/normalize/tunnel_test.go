@@ -111,6 +111,11 @@ func TestRealmsOfVirtualNetworks(t *testing.T) {
 		if f.Realm != want {
 			t.Errorf("network %d: realm %d, want %d", vni, f.Realm, want)
 		}
+		frame := rawHeader(headerEthernet, 100, ethernetFrame(values(2, 0x8100, 2, 77), values(2, 0x0800), tcp4))
+		f = only(t, run(cfg, sflowDatagram(sampleWith(3, 4, frame, recordOf(extendedVNIIngress, values(4, vni))))))
+		if f.Realm != want {
+			t.Errorf("network %d by the agent's word: realm %d, want %d", vni, f.Realm, want)
+		}
 	}
 }
 
