@@ -102,7 +102,7 @@ func (n *Normalizer) flowSample(m *message, h *sflow.SampleHeader, in, o sampleI
 	f.Direction = sampleDirection(h, in, o)
 	length, vni, ip := readSampled(f, records, m.exp.outerTunnels, out)
 	if !ip {
-		n.layer2Event(m, f, rate, length, out)
+		n.otherSample(m, f, rate, length, records, out)
 		return
 	}
 	if v := extend(f, records, out); vni == 0 {

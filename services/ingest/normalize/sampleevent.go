@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strconv"
 
@@ -21,12 +22,31 @@ func (m *message) sampleEvent(kind flowv1.EventKind) *flowv1.Event {
 
 func decimal(v uint32) string { return strconv.FormatUint(uint64(v), 10) }
 
-// layer2Event makes an event of a sampled packet that is not IP.
-func (n *Normalizer) layer2Event(m *message, f *flowv1.Flow, rate uint32, length uint64, out *Result) {
-	e := m.sampleEvent(flowv1.EventKind_EVENT_KIND_LAYER2)
-	e.InIf, e.OutIf, e.Bytes, e.Packets = f.InIf, f.OutIf, length, 1
+// otherSample makes an event of a flow sample that is of no IP packet: of another one, or
+// of none, as of an application's transaction (sFlow Application Structures).
+func (n *Normalizer) otherSample(m *message, f *flowv1.Flow, rate uint32, length uint64, records []sflow.FlowRecord, out *Result) {
+	e := m.sampleEvent(flowv1.EventKind_EVENT_KIND_OTHER)
+	e.InIf, e.OutIf, e.Bytes = f.InIf, f.OutIf, length
+	e.Attributes["samplingInterval"] = decimal(rate)
+	layer2(e, f)
+	for i := range records {
+		switch format := records[i].Header.DataFormat; {
+		case format <= sflow.FLOW_TYPE_IPV6:
+			e.Kind, e.Packets = flowv1.EventKind_EVENT_KIND_LAYER2, 1
+		case format >= firstTransaction && format <= lastTransaction:
+			e.Kind = flowv1.EventKind_EVENT_KIND_APPLICATION
+		}
+		if r, ok := records[i].Data.(sflow.RawRecord); ok {
+			otherRecord(e, records[i].Header.DataFormat, r.Data)
+		}
+	}
+	out.Events = append(out.Events, e)
+	out.Records.Event++
+}
+
+// layer2 writes what a packet's frame tells.
+func layer2(e *flowv1.Event, f *flowv1.Flow) {
 	a := e.Attributes
-	a["samplingInterval"] = decimal(rate)
 	if f.SrcMac|f.DstMac != 0 {
 		a["sourceMacAddress"], a["destinationMacAddress"] = macNumber(f.SrcMac), macNumber(f.DstMac)
 	}
@@ -36,8 +56,36 @@ func (n *Normalizer) layer2Event(m *message, f *flowv1.Flow, rate uint32, length
 	if f.VlanId != 0 {
 		a["vlanId"] = decimal(f.VlanId)
 	}
-	out.Events = append(out.Events, e)
-	out.Records.Event++
+}
+
+// Records of samples that are no flows.
+const (
+	extendedHWTrap      = 1041
+	extendedLinuxReason = 1042
+	extendedSocketIPv4  = 2100
+	extendedSocketIPv6  = 2101
+	firstTransaction    = 2200
+	lastTransaction     = 2208
+)
+
+// otherRecord writes a record that goflow2 leaves to us into an event: as attributes, or
+// as it came.
+func otherRecord(e *flowv1.Event, format uint32, b []byte) {
+	x := xdr{b: b}
+	switch format {
+	case extendedHWTrap:
+		setAttribute(&e.Attributes, "hwTrapGroup", textOf(x.bytes()))
+		setAttribute(&e.Attributes, "hwTrap", textOf(x.bytes()))
+	case extendedLinuxReason:
+		setAttribute(&e.Attributes, "linuxDropReason", textOf(x.bytes()))
+	case extendedSocketIPv4, extendedSocketIPv6: // protocol, the server's and the client's address, their ports
+		size := addressSizes[1+format-extendedSocketIPv4]
+		e.Proto = x.number()
+		e.DstAddr, e.SrcAddr = addressIn(bytes.Clone(x.take(size))), addressIn(bytes.Clone(x.take(size)))
+		e.DstPort, e.SrcPort = x.number(), x.number()
+	default:
+		setAttribute(&e.Attributes, "flow"+decimal(format>>12)+"/"+decimal(format&0xfff), hex.EncodeToString(b))
+	}
 }
 
 func macNumber(v uint64) string {
@@ -48,7 +96,7 @@ func macNumber(v uint64) string {
 // packet"), with the reason's number and as much of the packet as was sampled.
 func (n *Normalizer) dropSample(m *message, s *sflow.DropSample, out *Result) {
 	var f flowv1.Flow
-	length, _, _ := readSampled(&f, s.Records, m.exp.outerTunnels, out)
+	length, _, ip := readSampled(&f, s.Records, m.exp.outerTunnels, out)
 	e := m.sampleEvent(flowv1.EventKind_EVENT_KIND_DROP)
 	e.SrcAddr, e.DstAddr = append([]byte(nil), f.SrcAddr...), append([]byte(nil), f.DstAddr...)
 	e.Proto, e.SrcPort, e.DstPort, e.IcmpType, e.IcmpCode = f.Proto, f.SrcPort, f.DstPort, f.IcmpType, f.IcmpCode
@@ -57,6 +105,9 @@ func (n *Normalizer) dropSample(m *message, s *sflow.DropSample, out *Result) {
 	e.Bytes, e.Packets = length, 1
 	e.Attributes["dropReason"] = decimal(s.Reason)
 	e.Attributes["drops"] = decimal(s.Drops)
+	if !ip {
+		layer2(e, &f)
+	}
 	for i := range s.Records {
 		switch r := s.Records[i].Data.(type) {
 		case sflow.EgressQueue:
@@ -66,6 +117,8 @@ func (n *Normalizer) dropSample(m *message, s *sflow.DropSample, out *Result) {
 			e.Attributes["aclNumber"] = decimal(r.Number)
 		case sflow.ExtendedFunction:
 			e.Attributes["function"] = textOf([]byte(r.Symbol))
+		case sflow.RawRecord:
+			otherRecord(e, s.Records[i].Header.DataFormat, r.Data)
 		}
 	}
 	out.Events = append(out.Events, e)

@@ -135,12 +135,20 @@ var addressSizes = [...]int{0: 0, 1: 4, 2: 16}
 // address reads a type (0 is unknown, 1 is IPv4, 2 is IPv6) and an address.
 func (x *xdr) address() []byte {
 	kind := x.number()
-	if kind >= uint32(len(addressSizes)) || addressSizes[kind] > len(x.b) {
+	if kind >= uint32(len(addressSizes)) {
 		x.end()
 		return nil
 	}
-	size := addressSizes[kind]
-	v := x.b[:size]
-	x.b = x.b[size:]
+	return x.take(addressSizes[kind])
+}
+
+// take reads so many bytes.
+func (x *xdr) take(n int) []byte {
+	if n > len(x.b) {
+		x.end()
+		return nil
+	}
+	v := x.b[:n]
+	x.b = x.b[n:]
 	return v
 }

@@ -132,6 +132,37 @@ func TestSFlowOtherSamples(t *testing.T) {
 	}
 }
 
+// TestSFlowTransactions: an application's samples are of no packet, and count none.
+func TestSFlowTransactions(t *testing.T) {
+	app := recordOf(2202, xdrText("payment"), make([]byte, 40))
+	four := recordOf(extendedSocketIPv4, values(4, 6, 4, 0x0a000002, 4, 0x0a000001, 4, 443, 4, 40000))
+	six := recordOf(extendedSocketIPv6, values(4, 6, 8, 0x20010db800000000, 8, 2, 8, 0x20010db800000000, 8, 1, 4, 443, 4, 40000))
+	out := run(Default(), sflowDatagram(sampleWith(0, 0, app, four), sampleWith(0, 0, six, app), sampleWith(0, 0, recordOf(4413<<12|1, []byte{1, 2, 3, 4}))))
+	if out.Records != (Records{Event: 3}) || len(out.Flows) != 0 {
+		t.Fatalf("%+v %v", out.Records, out.Dead)
+	}
+	for i, e := range out.Events[:2] {
+		if e.Kind != flowv1.EventKind_EVENT_KIND_APPLICATION || e.Packets != 0 || e.Proto != 6 || e.SrcPort != 40000 || e.DstPort != 443 ||
+			len(e.SrcAddr) != 4+12*i || e.SrcAddr[len(e.SrcAddr)-1] != 1 || e.Attributes["flow0/2202"] == "" {
+			t.Errorf("transaction %d: %v", i, e)
+		}
+	}
+	if e := out.Events[2]; e.Kind != flowv1.EventKind_EVENT_KIND_OTHER || e.Packets != 0 || e.Attributes["flow4413/1"] != "01020304" {
+		t.Errorf("a vendor's: %v", e)
+	}
+}
+
+// TestSFlowDropReasons: what Linux says of a packet that it dropped.
+func TestSFlowDropReasons(t *testing.T) {
+	records := joined(rawHeader(headerEthernet, 60, ethernetFrame(values(2, 0x0806), make([]byte, 28))),
+		recordOf(extendedHWTrap, xdrText("l3_drops"), xdrText("blackhole_route")), recordOf(extendedLinuxReason, xdrText("NO_SOCKET")))
+	out := run(Default(), sflowDatagram(append(values(4, sampleDrop, 4, 1, 4, 0, 4, 3, 4, 2, 4, 3, 4, 4, 4, 0x101, 4, 3), records...)))
+	a := out.Events[0].Attributes
+	if a["hwTrapGroup"] != "l3_drops" || a["hwTrap"] != "blackhole_route" || a["linuxDropReason"] != "NO_SOCKET" || a["ethernetType"] != "2054" {
+		t.Errorf("%v", a)
+	}
+}
+
 func TestBadSamplesLoseNoOther(t *testing.T) {
 	good := flowSampleOf(1, 3, 4, headerIPv4, 60, tcp4)
 	// 80 bytes that ask for the memory of four billion records.
