@@ -150,8 +150,13 @@ const (
 	ieBasicList              element = 291
 	ieSubTemplateList        element = 292
 	ieSubTemplateMultiList   element = 293
+	ieLayer2SectionOffset    element = 102
+	ieLayer2Section          element = 104 // as 315, before there was one
+	ieFrameSize              element = 312
 	ieIPHeaderSection        element = 313
 	ieFrameSection           element = 315
+	ieFrameType              element = 408
+	ieSectionOffset          element = 409
 	ieObservationSeconds     element = 322
 	ieObservationMillis      element = 323
 	ieObservationMicros      element = 324

@@ -3,6 +3,7 @@ package normalize
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
 
@@ -277,23 +278,41 @@ func (p *packetReader) length(frame, stripped int) uint64 {
 	return uint64(max(frame-stripped-p.l2, 0))
 }
 
+// linkEthernet is Ethernet among the types of frames (element 408).
+const linkEthernet = 1
+
 // packetRecord makes a flow of one packet out of a record that holds a section of
-// it (PSAMP, RFC 5477 §8.5). It returns false where the section is not IP.
+// it (PSAMP, RFC 5477 §8.5, RFC 7133 §3.1). It returns false where the section is not
+// IP, or begins later than the packet.
 func (n *Normalizer) packetRecord(m *message, t *template, data []byte, bounds []span, out *Result) bool {
 	f := out.newFlow()
 	s := &n.scratch
 	*s = scratch{}
 	n.runAll(m, t, data, bounds, f, s, out)
+	frame, link, offset := uint64(0), uint64(linkEthernet), uint64(0)
+	for i := range t.fields {
+		switch b := t.value(i, data, bounds); t.fields[i].element {
+		case ieFrameSize:
+			frame = min(uintOf(b), math.MaxUint16)
+		case ieFrameType:
+			link = uintOf(b)
+		case ieLayer2SectionOffset, ieSectionOffset:
+			offset = uintOf(b)
+		}
+	}
+	if offset != 0 {
+		return false
+	}
 	p := packetReader{f: f, out: out, outer: m.exp.outerTunnels}
-	frame := 0
 	for i := range t.fields {
 		b := t.value(i, data, bounds)
 		switch t.fields[i].element {
-		case ieFrameSection:
-			frame, p.total = len(b), len(b)
-			p.ethernet(b)
+		case ieFrameSection, ieLayer2Section:
+			if p.total = len(b); link == linkEthernet {
+				p.ethernet(b)
+			}
 		case ieIPHeaderSection:
-			frame, p.total = len(b), len(b)
+			frame, p.total = 0, len(b) // it begins behind the frame's header
 			p.anyIP(b)
 		}
 		if p.ip {
@@ -305,7 +324,7 @@ func (n *Normalizer) packetRecord(m *message, t *template, data []byte, bounds [
 	}
 	m.common(f)
 	n.stamp(m, &t.plan, f, s)
-	f.Bytes, f.Packets, f.PacketsUnknown = p.length(frame, 0), 1, false
+	f.Bytes, f.Packets, f.PacketsUnknown = p.length(max(int(frame), p.total), 0), 1, false
 	got := m.samplingOf(s.sel.rate(), s.sampler, f.InIf)
 	f.SamplingRate, f.SamplingKind = got.rate, got.kind
 	f.Realm = m.exp.realmOfPacket(f, p.vni)

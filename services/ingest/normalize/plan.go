@@ -209,7 +209,7 @@ func (c *compiler) classify(t *template) {
 	c.p.labels = labels{
 		firewall: l.any(ieFirewallEvent, ieCiscoFirewallEvent),
 		nat:      l.has(ieNATEvent),
-		packet:   l.any(ieFrameSection, ieIPHeaderSection) && !(key && volume),
+		packet:   l.any(ieFrameSection, ieLayer2Section, ieIPHeaderSection) && !(key && volume),
 	}
 	for i := range t.fields {
 		if t.fields[i].element.pen() == penNetscaler {

@@ -205,3 +205,29 @@ func TestPacketSections(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 }
+
+// TestPacketSectionsOfFrames: what stands beside a section says how long the frame was,
+// what kind it is of, and where in it the section begins (RFC 7133 §3.1).
+func TestPacketSectionsOfFrames(t *testing.T) {
+	offload := append([]byte(nil), tcp4...)
+	offload[2], offload[3] = 0, 0
+	section := ethernetFrame(values(2, 0x0800), offload)
+	read := func(size, kind, offset uint64) *Result {
+		w := ipfix().template(300, spec{ieFrameSize, 2}, spec{ieFrameSection, variable}, spec{ieFrameType, 2}, spec{ieSectionOffset, 2})
+		body := joined(values(2, size), []byte{byte(len(section))}, section, values(2, kind, 2, offset))
+		return run(Default(), w.set(300, body...).datagram())
+	}
+	if f := only(t, read(1514, linkEthernet, 0)); f.DstPort != 443 || f.Bytes != 1500 {
+		t.Errorf("a frame of 1514 bytes: %v", f)
+	}
+	if out := read(1514, 2, 0); out.Records != (Records{Event: 1}) { // IEEE 802.11
+		t.Errorf("another kind of frame: %+v", out.Records)
+	}
+	if out := read(1514, linkEthernet, 14); out.Records != (Records{Event: 1}) {
+		t.Errorf("a section from the frame's middle: %+v", out.Records)
+	}
+	old := v9().template(300, spec{ieLayer2SectionOffset, 2}, spec{103, 2}, spec{ieLayer2Section, uint16(len(section))})
+	if f := only(t, run(Default(), old.set(300, joined(values(2, 0, 2, uint64(len(section))), section)...).datagram())); f.DstPort != 443 {
+		t.Errorf("layer2packetSectionData: %v", f)
+	}
+}
