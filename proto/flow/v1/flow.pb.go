@@ -31,10 +31,11 @@ type FlowType int32
 const (
 	FlowType_FLOW_TYPE_UNSPECIFIED FlowType = 0
 	FlowType_FLOW_TYPE_SFLOW_5     FlowType = 1
-	FlowType_FLOW_TYPE_NETFLOW_V5  FlowType = 2
-	FlowType_FLOW_TYPE_NETFLOW_V9  FlowType = 3
-	FlowType_FLOW_TYPE_IPFIX       FlowType = 4
-	FlowType_FLOW_TYPE_AWS_VPC     FlowType = 20
+	// NetFlow v5, or v1 or v7, whose records are v5's but for a few fields.
+	FlowType_FLOW_TYPE_NETFLOW_V5 FlowType = 2
+	FlowType_FLOW_TYPE_NETFLOW_V9 FlowType = 3
+	FlowType_FLOW_TYPE_IPFIX      FlowType = 4
+	FlowType_FLOW_TYPE_AWS_VPC    FlowType = 20
 )
 
 // Enum value maps for FlowType.

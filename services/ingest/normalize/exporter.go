@@ -54,8 +54,8 @@ type domainKey struct {
 	agent netip.Addr
 	// session tells the transport sessions of RFC 7011 §10.4 (TCP, TLS) apart; 0 is UDP.
 	session uint64
-	// scheme is NetFlow v8's way of adding up.
-	scheme uint8
+	// variety is NetFlow v8's way of adding up, and tells v1 and v7 from v5.
+	variety uint8
 }
 
 // domain is what is kept of one observation domain: RFC 7011 §3.1's scope of

@@ -21,6 +21,8 @@ func FuzzDatagram(f *testing.F) {
 	f.Add(sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 60, ethernetFrame(values(2, 0x0800), tcp4))).Payload)
 	f.Add(values(2, 5, 2, 30, 4, 1, 4, 1, 4, 0, 4, 0, 4, 0))
 	f.Add(v8Datagram(5, 40, 2))
+	f.Add(fixedDatagram(1, 0, v1Fields(), v1Fields()).Payload)
+	f.Add(fixedDatagram(7, 1, append(v5Fields(), 10, 0, 0, 9)).Payload)
 	f.Add(ipfix().template(301, yafTCP...).template(302, spec{ieSubTemplateMultiList, variable}, spec{ieBasicList, variable}).
 		set(302, joined(long(joined([]byte{3}, values(2, 301, 2, 12, 4, 1, 4, 1))...), long(joined([]byte{3}, values(2, 8, 2, 4, 4, 1))...))...).datagram().Payload)
 	f.Add(sflowDatagram(flowSampleOf(1, 3, 4, headerEthernet, 60, ethernetFrame(values(2, 0x0800), outer4(17, udp(portVXLAN, values(1, 8, 3, 0, 3, 9, 1, 0), ethernetFrame(values(2, 0x0800), tcp4)))))).Payload)

@@ -107,7 +107,7 @@ func (n *Normalizer) netflow8(m *message, b []byte, out *Result) {
 	m.sequence = binary.BigEndian.Uint32(b[16:])
 	scheme := int(b[22])
 	// Each scheme of an engine has its own count of flows.
-	if !n.enter(m, domainKey{kind: m.kind, id: uint32(binary.BigEndian.Uint16(b[20:])), scheme: b[22]}) {
+	if !n.enter(m, domainKey{kind: m.kind, id: uint32(binary.BigEndian.Uint16(b[20:])), variety: b[22]}) {
 		return
 	}
 	if m.repeated(out) {

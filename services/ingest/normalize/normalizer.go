@@ -97,7 +97,7 @@ type Normalizer struct {
 	// scratch is what the record in hand leaves beside its flow.
 	scratch scratch
 	writing writing
-	v5      *template
+	fixed   fixedFormats
 	v8      []aggregation
 }
 
@@ -119,7 +119,7 @@ func New(cfg Config) *Normalizer {
 		oldNs:          uint64(cfg.OldTolerance),
 		activeMs:       uint32(cfg.DefaultActiveTimeout.Milliseconds()),
 		inactiveMs:     uint32(cfg.DefaultInactiveTimeout.Milliseconds()),
-		v5:             v5Template(),
+		fixed:          newFixedFormats(),
 		v8:             v8Aggregations(),
 		dueNs:          never,
 	}
@@ -252,7 +252,7 @@ func (n *Normalizer) read(m *message, b []byte, out *Result) {
 		return
 	}
 	switch version := binary.BigEndian.Uint16(b); {
-	case version == 5, version == 8, version == 9, version == 10, binary.BigEndian.Uint32(b) == 5:
+	case version == 1, version == 5, version >= 7 && version <= 10, binary.BigEndian.Uint32(b) == 5:
 	default:
 		m.fail("unknown_version")
 		return
@@ -265,7 +265,7 @@ func (n *Normalizer) read(m *message, b []byte, out *Result) {
 	m.base = m.hash &^ (1<<positionBits - 1)
 	m.end = len(b)
 	switch binary.BigEndian.Uint16(b) {
-	case 5:
+	case 1, 5, 7:
 		n.netflow5(m, b, out)
 	case 8:
 		n.netflow8(m, b, out)

@@ -242,7 +242,7 @@ func TestBadInput(t *testing.T) {
 	good := v9().set(300, tupleValues(1, 1)...).datagram().Payload
 	f(nil, "truncated_header", 0)
 	f([]byte{0, 9, 0, 1, 0}, "truncated_header", 0)
-	f([]byte{0, 7, 0, 1, 0}, "unknown_version", 0)
+	f([]byte{0, 6, 0, 1, 0}, "unknown_version", 0)
 	f(append(append([]byte(nil), good...), 1, 44, 0, 3, 9, 9), "bad_set_length", 1)
 	f(append(append([]byte(nil), good...), 1, 44, 1, 0, 9, 9), "truncated_set", 1)
 	f(append(append([]byte(nil), good...), 0, 200, 0, 8, 1, 1, 1, 1), "reserved_set_id", 1)
