@@ -47,10 +47,8 @@ const (
 	ntopInV9 = 57472
 
 	// Cisco AVC (Metric Definition Guide, appendix B, "DPI/L7 Extracted Fields"):
-	// application id (4 bytes), sub-application id (2 bytes), value. In IPFIX it is
-	// the enterprise's.
-	ieSubApplicationValue      = element(45003)
-	ieCiscoSubApplicationValue = element(penCisco)<<16 | 45003&^0x8000
+	// application id (4 bytes), sub-application id (2 bytes), value.
+	ieCiscoSubApplicationValue = element(penCisco)<<16 | 12235
 )
 
 // Applications (RFC 6759: engine 3 is IANA's ports) and sub-applications of AVC. Of
@@ -97,7 +95,7 @@ func (c *compiler) dnsFields() {
 		ttl: at(ieNtopDNSTTL, ieNprobeDNSTTL), response: at(ieNtopDNSResponse, ieNprobeDNSResponse),
 	}
 	for i := range c.fields {
-		if e := c.fields[i].element; e == ieSubApplicationValue || e == ieCiscoSubApplicationValue {
+		if c.fields[i].element == ieCiscoSubApplicationValue {
 			d.avc = append(d.avc, i)
 		}
 	}

@@ -126,7 +126,7 @@ func TestDNSOfAVC(t *testing.T) {
 	sub := func(application, field uint64, value string) []byte {
 		return append(values(1, uint64(6+len(value)), 4, application, 2, field), value...)
 	}
-	for name, e := range map[string]element{"v9": ieSubApplicationValue, "IPFIX": ieCiscoSubApplicationValue} {
+	for name, e := range map[string]element{"v9": ieCiscoSubApplicationValue&0xffff | 0x8000, "IPFIX": ieCiscoSubApplicationValue} {
 		w := ipfix()
 		if name == "v9" {
 			w = v9()

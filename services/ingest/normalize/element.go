@@ -22,6 +22,18 @@ const (
 	penCisco     = 9
 )
 
+// Elements of Cisco AVC are its enterprise's; v9, which has no enterprises, adds 0x8000 to
+// their numbers.
+const firstAVC, lastAVC = 12232, 12244
+
+// v9Element is the element of a number of v9.
+func v9Element(id uint16) element {
+	if id >= 0x8000|firstAVC && id <= 0x8000|lastAVC {
+		return elementOf(penCisco, id&^0x8000)
+	}
+	return element(id)
+}
+
 // reverse is the element of the way back (RFC 5103 §6.1).
 func reverse(e element) element { return elementOf(penReverse, e.id()) }
 
@@ -200,11 +212,20 @@ const (
 
 // Enterprise elements.
 const (
-	ieCERTInitialFlags    = element(penCERT)<<16 | 14
-	ieCERTUnionFlags      = element(penCERT)<<16 | 15
-	ieCERTReverseInitial  = element(penCERT)<<16 | 16398
-	ieCERTReverseUnion    = element(penCERT)<<16 | 16399
-	ieCERTReverseDelta    = element(penCERT)<<16 | 21 // milliseconds from start to the first packet back
+	ieCERTInitialFlags   = element(penCERT)<<16 | 14
+	ieCERTUnionFlags     = element(penCERT)<<16 | 15
+	ieCERTReverseInitial = element(penCERT)<<16 | 16398
+	ieCERTReverseUnion   = element(penCERT)<<16 | 16399
+	ieCERTReverseDelta   = element(penCERT)<<16 | 21 // milliseconds from start to the first packet back
+	// Cisco AVC (Metric Definition Guide, "AVC-Related Exported Fields"): the host that
+	// opened a connection, and the one that it called.
+	ieCiscoClientIPv4 = element(penCisco)<<16 | 12236
+	ieCiscoServerIPv4 = element(penCisco)<<16 | 12237
+	ieCiscoClientIPv6 = element(penCisco)<<16 | 12238
+	ieCiscoServerIPv6 = element(penCisco)<<16 | 12239
+	ieCiscoClientPort = element(penCisco)<<16 | 12240
+	ieCiscoServerPort = element(penCisco)<<16 | 12241
+
 	ieIxiaAppName         = element(penIxia)<<16 | 111
 	ieIxiaReverseOctets   = element(penIxia)<<16 | 176
 	ieIxiaReversePackets  = element(penIxia)<<16 | 177

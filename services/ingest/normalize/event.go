@@ -70,17 +70,17 @@ type eventWriter struct {
 func (w *eventWriter) known(el element, b []byte) bool {
 	e := w.e
 	switch el {
-	case ieSrcIPv4, ieSrcIPv6:
+	case ieSrcIPv4, ieSrcIPv6, ieCiscoClientIPv4, ieCiscoClientIPv6:
 		return setAddress(&e.SrcAddr, b)
-	case ieDstIPv4, ieDstIPv6:
+	case ieDstIPv4, ieDstIPv6, ieCiscoServerIPv4, ieCiscoServerIPv6:
 		return setAddress(&e.DstAddr, b)
 	case iePostSrcIPv4, iePostSrcIPv6, ieCiscoPostSrcIPv4:
 		return setAddress(&e.PostSrcAddr, b)
 	case iePostDstIPv4, iePostDstIPv6, ieCiscoPostDstIPv4:
 		return setAddress(&e.PostDstAddr, b)
-	case ieSrcPort:
+	case ieSrcPort, ieCiscoClientPort:
 		return setNumber(&e.SrcPort, b)
-	case ieDstPort:
+	case ieDstPort, ieCiscoServerPort:
 		return setNumber(&e.DstPort, b)
 	case iePostSrcPort, ieCiscoPostSrcPort:
 		return setNumber(&e.PostSrcPort, b)

@@ -21,6 +21,8 @@ func vendorName(e element) string {
 		return ixiaName(e.id())
 	case penVMware:
 		return vmwareName(e.id())
+	case penCisco:
+		return ciscoName(e.id())
 	}
 	return ""
 }
@@ -173,6 +175,39 @@ func ixiaName(id uint16) string {
 		return "reverseOctetDeltaCount"
 	case 177:
 		return "reversePacketDeltaCount"
+	}
+	return ""
+}
+
+// ciscoName names the elements of AVC.
+func ciscoName(id uint16) string {
+	switch id {
+	case 12232:
+		return "applicationCategoryName"
+	case 12233:
+		return "applicationSubCategoryName"
+	case 12234:
+		return "applicationGroupName"
+	case 12235:
+		return "subApplicationValue"
+	case 12236:
+		return "clientIPv4Address"
+	case 12237:
+		return "serverIPv4Address"
+	case 12238:
+		return "clientIPv6Address"
+	case 12239:
+		return "serverIPv6Address"
+	case 12240:
+		return "clientTransportPort"
+	case 12241:
+		return "serverTransportPort"
+	case 12242:
+		return "connectionId"
+	case 12243:
+		return "applicationTrafficClass"
+	case 12244:
+		return "applicationBusinessRelevance"
 	}
 	return ""
 }

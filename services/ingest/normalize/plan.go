@@ -38,6 +38,7 @@ type plan struct {
 	// since its last word, depending on the event (NSEL).
 	session   bool
 	reverse   bool // it may describe the way back too
+	clients   bool // the source is the client, the destination the server (Cisco AVC)
 	hint      bool // the source is the initiator, by kind of record
 	rfc5103   bool // it has elements of the way back
 	biflowDir bool // it has element 239
@@ -139,6 +140,7 @@ func compile(t *template, policy *Override) plan {
 		return p
 	}
 	c := compiler{l: l, fields: t.fields, p: &p}
+	c.standIns()
 	c.classify(t)
 	c.addresses()
 	c.counters(policy)
@@ -167,9 +169,9 @@ func (f *field) usable() bool {
 		return false
 	}
 	switch f.element {
-	case ieSrcIPv4, ieDstIPv4:
+	case ieSrcIPv4, ieDstIPv4, ieCiscoClientIPv4, ieCiscoServerIPv4:
 		return f.length == 4
-	case ieSrcIPv6, ieDstIPv6:
+	case ieSrcIPv6, ieDstIPv6, ieCiscoClientIPv6, ieCiscoServerIPv6:
 		return f.length == 16
 	}
 	return true
@@ -199,11 +201,39 @@ func (c *compiler) add(e element, o op) bool {
 	return true
 }
 
+// standIns are elements that say the same as others, for templates without those: of
+// Cisco AVC, whose connections have a client and a server instead of a source and a
+// destination.
+var standIns = []struct{ element, standIn element }{
+	{ieSrcIPv4, ieCiscoClientIPv4}, {ieDstIPv4, ieCiscoServerIPv4},
+	{ieSrcIPv6, ieCiscoClientIPv6}, {ieDstIPv6, ieCiscoServerIPv6},
+	{ieSrcPort, ieCiscoClientPort}, {ieDstPort, ieCiscoServerPort},
+}
+
+// standIns has a client and a server be the endpoints of a template that has no others.
+func (c *compiler) standIns() {
+	l := c.l
+	if l.hasEndpoints() || !l.has(ieCiscoClientIPv4) && !l.has(ieCiscoClientIPv6) {
+		return
+	}
+	for _, s := range standIns {
+		if i, ok := l[s.standIn]; ok {
+			l[s.element] = i
+		}
+	}
+	c.p.clients = l.hasEndpoints()
+}
+
+// hasEndpoints tells whether a template has the addresses of two hosts.
+func (l layout) hasEndpoints() bool {
+	return l.has(ieSrcIPv4) && l.has(ieDstIPv4) || l.has(ieSrcIPv6) && l.has(ieDstIPv6)
+}
+
 // classify sets the labels. A flow has two endpoints and a count; layer-2
 // records, NAT bindings and routers' own counters are events.
 func (c *compiler) classify(t *template) {
 	l := c.l
-	key := l.has(ieSrcIPv4) && l.has(ieDstIPv4) || l.has(ieSrcIPv6) && l.has(ieDstIPv6)
+	key := l.hasEndpoints()
 	volume := l.any(ieOctetDelta, iePacketDelta, ieOctetTotal, iePacketTotal, iePostOctetDelta, iePostPacketDelta,
 		ieInitiatorOctets, ieInitiatorPackets)
 	c.p.labels = labels{
@@ -265,10 +295,14 @@ func (c *compiler) counters(policy *Override) {
 	l := c.l
 	octets := l.first(ieOctetDelta, ieOctetTotal, ieInitiatorOctets, iePostOctetDelta)
 	packets := l.first(iePacketDelta, iePacketTotal, ieInitiatorPackets, iePostPacketDelta)
+	if c.p.clients && l.any(ieInitiatorOctets, ieInitiatorPackets) { // rather what each side sent
+		octets, packets = l.first(ieInitiatorOctets, octets), l.first(ieInitiatorPackets, packets)
+	}
 	backOctets := l.first(reverse(ieOctetDelta), reverse(ieOctetTotal))
 	backPackets := l.first(reverse(iePacketDelta), reverse(iePacketTotal))
 	c.p.rfc5103 = backOctets != 0 || backPackets != 0
 	c.p.biflowDir = l.has(ieBiflowDirection)
+	c.p.hint = c.p.clients
 	// Initiator and responder (NSEL, AVC): where 231 comes without a count of
 	// its own. 232 alone is Huawei's v9, and something else.
 	if octets == ieInitiatorOctets || octets == 0 && packets == ieInitiatorPackets {

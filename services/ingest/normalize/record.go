@@ -29,6 +29,9 @@ func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []s
 		f.Etype = etherType(f.SrcAddr)
 	}
 	f.PacketsUnknown = p.packetsUnknown
+	if p.fromServer(s) {
+		f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort = f.DstAddr, f.SrcAddr, f.DstPort, f.SrcPort
+	}
 
 	if p.labels.firewall || p.labels.nat {
 		if p.session {
@@ -94,6 +97,8 @@ func (n *Normalizer) finish(m *message, f *flowv1.Flow, out *Result) {
 // both ways has no such element, the first way is that of the first packet seen.
 func (p *plan) hintOf(s *scratch) flowv1.InitiatorHint {
 	switch {
+	case p.fromServer(s):
+		return flowv1.InitiatorHint_INITIATOR_HINT_DESTINATION
 	case p.hint:
 		return flowv1.InitiatorHint_INITIATOR_HINT_SOURCE
 	case p.biflowDir && s.biflowDirection == 1:
@@ -106,6 +111,13 @@ func (p *plan) hintOf(s *scratch) flowv1.InitiatorHint {
 		return flowv1.InitiatorHint_INITIATOR_HINT_SOURCE_BY_ORDER
 	}
 	return flowv1.InitiatorHint_INITIATOR_HINT_UNSPECIFIED
+}
+
+// fromServer tells whether a record counts, of a connection with a client and a server, the
+// packets of the server alone: those that the one who opened it did not send (Cisco's
+// "connection initiator" is element 239).
+func (p *plan) fromServer(s *scratch) bool {
+	return p.clients && !p.reverse && s.biflowDirection == 2
 }
 
 // opposite is a hint as seen from the other end.

@@ -280,7 +280,11 @@ func (t *template) addFields(n *Normalizer, e *exporter, fields []netflow.Field,
 			id &^= 0x8000 // goflow2 leaves the enterprise bit in options templates
 		}
 		g := field{element: elementOf(f.Pen, id), length: f.Length, scope: scope}
-		if scope && kind == flowv1.FlowType_FLOW_TYPE_NETFLOW_V9 {
+		v9 := kind == flowv1.FlowType_FLOW_TYPE_NETFLOW_V9
+		if v9 && !scope {
+			g.element = v9Element(id)
+		}
+		if v9 && scope {
 			g.v9Scope, g.name = true, scopeName(id)
 		} else {
 			g.name = n.names.name(g.element)
