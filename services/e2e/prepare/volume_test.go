@@ -89,7 +89,7 @@ func TestVolumeAgainstTruth(t *testing.T) {
 	designated.Policy = merge.Manual
 	designated.Authorities = []merge.Match{{Exporter: netip.MustParsePrefix("10.30.255.1/32")}}
 
-	rows := [][]string{{"path", "conversations", "exact", "true volume", "error of volume", "allowed"}}
+	rows := [][]string{{"path", "conversations", "rows", "exact", "true volume", "error of volume", "allowed"}}
 	for _, c := range []struct {
 		name  string
 		cfg   simulate.PathConfig
@@ -156,6 +156,9 @@ func TestVolumeAgainstTruth(t *testing.T) {
 		if c.low == 0 && c.high == 0 && exact != len(want) {
 			t.Errorf("%s: %d of %d conversations have their exact volume", c.name, exact, len(want))
 		}
+		if c.low == 0 && c.high == 0 && len(last) != len(want) {
+			t.Errorf("%s: %d conversations are in %d rows", c.name, len(want), len(last))
+		}
 		shown := "0"
 		if diff != 0 {
 			shown = fmt.Sprintf("%+.3f %%", diff)
@@ -164,7 +167,7 @@ func TestVolumeAgainstTruth(t *testing.T) {
 		if len(c.cfg.Sampling) > 0 {
 			exactly = "-"
 		}
-		rows = append(rows, []string{c.name, fmt.Sprint(len(want)), exactly, fmt.Sprintf("%.1f GB", float64(want.total())/1e9), shown, allowed})
+		rows = append(rows, []string{c.name, fmt.Sprint(len(want)), fmt.Sprint(len(last)), exactly, fmt.Sprintf("%.1f GB", float64(want.total())/1e9), shown, allowed})
 	}
 	checkTable(t, "volume", rows)
 }

@@ -147,21 +147,6 @@ func (c *conv) end() uint64 { return max(c.half[0].end.ns(), c.half[1].end.ns())
 // bothSpoke tells whether flows of both directions came.
 func (c *conv) bothSpoke() bool { return c.half[0].segments > 0 && c.half[1].segments > 0 }
 
-// segmentLength is how long after this flow's start its successor may come: its
-// duration, or the exporter's active timeout where that cut it.
-func segmentLength(f *segment) uint64 {
-	const activeTimeout = 2 // flowEndReason, IANA element 136
-	var d uint64
-	if f.end > f.start {
-		d = f.end - f.start
-	}
-	active := uint64(f.activeMs) * 1e6
-	if f.endReason == activeTimeout || d > active/2 {
-		d = max(d, active)
-	}
-	return d
-}
-
 // gatherEnd notes what ends the conversation; flags are those of TCP.
 func (c *conv) gatherEnd(side int, f *segment, flags uint8) {
 	const endDetected = 3 // flowEndReason, IANA element 136

@@ -163,6 +163,3 @@ func (r *restorer) readEvictions() {
 		}
 	}
 }
-
-// latestStart is the latest start that a conversation's next flow may have.
-func (t *Table) latestStart(c *conv) uint64 { return c.end() + uint64(t.idle(c)) }

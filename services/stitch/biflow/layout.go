@@ -14,7 +14,7 @@ var reporterLayout = flow.Layout{
 	1: passedNumber, 3: passedNumber, 9: passedNumber, 10: passedNumber, 11: flow.TextField(flow.AtSampler), 12: passedText,
 	14: passedNumber, 15: passedNumber, 18: passedNumber, 19: passedNumber, 23: passedNumber,
 	24: flow.NumberField(flow.AtForwarding), 26: passedNumber, 29: passedNumber, 70: flow.NumberField(flow.AtDomain),
-	111: passedNumber, 112: passedNumber, 200: flow.NumberField(flow.AtDirection), 207: passedText, 208: passedText,
+	111: flow.NumberField(flow.AtStart), 112: flow.NumberField(flow.AtEnd), 200: flow.NumberField(flow.AtDirection), 207: passedText, 208: passedText,
 	209: passedNumber, 210: passedNumber, 211: passedText, 212: passedText, 213: passedText, 214: passedText,
 	215: passedText, 232: passedFixed, 236: flow.NumberField(flow.AtFirewall), 237: passedText,
 }

@@ -23,6 +23,8 @@ type origin struct {
 	first [2]uint32
 	measured
 	holders uint32
+	// several: its members are points of more than one exporter.
+	several bool
 	// idle: in the list of those that nobody held.
 	idle bool
 	// reporters are the members as they go into messages, wire the same as field
@@ -31,9 +33,10 @@ type origin struct {
 	wire      []byte
 }
 
-// measured is how flows were sampled and timed. Of all that came the largest counts.
+// measured is how flows were sampled, timed and cut. Of all that came the largest counts.
 type measured struct {
-	rate          uint64
+	rate uint64
+	timeouts
 	kind, quality uint8
 }
 
@@ -90,7 +93,7 @@ func (os *origins) after(from uint32, s *segment, earliest bool) uint32 {
 	}
 	at := os.slotOf(from, s, earliest)
 	if at.from == from && at.side == s.side && at.earliest == earliest && at.point == *s.point &&
-		at.rate == s.rate && at.kind == s.kind && at.quality == s.quality && at.forgotten == os.forgotten && at.to != 0 {
+		at.rate == s.rate && at.timeouts == s.timeouts && at.kind == s.kind && at.quality == s.quality && at.forgotten == os.forgotten && at.to != 0 {
 		to := at.to - 1
 		if to != from {
 			os.hold(to)
@@ -101,7 +104,7 @@ func (os *origins) after(from uint32, s *segment, earliest bool) uint32 {
 	os.begin(from)
 	os.takeIn(s, earliest)
 	to := os.finish(from)
-	*at = step{*s.point, measured{s.rate, s.kind, s.quality}, from, to + 1, os.forgotten, s.side, earliest}
+	*at = step{*s.point, measured{s.rate, s.timeouts, s.kind, s.quality}, from, to + 1, os.forgotten, s.side, earliest}
 	return to
 }
 
@@ -129,7 +132,8 @@ func (os *origins) takeIn(s *segment, earliest bool) {
 	if earliest {
 		o.first[s.side] = p
 	}
-	o.rate, o.kind, o.quality = max(o.rate, s.rate), max(o.kind, s.kind), max(o.quality, s.quality)
+	o.rate, o.active, o.inactive = max(o.rate, s.rate), max(o.active, s.active), max(o.inactive, s.inactive)
+	o.kind, o.quality = max(o.kind, s.kind), max(o.quality, s.quality)
 }
 
 func (os *origins) insertAll(reporters []view) {
@@ -188,6 +192,7 @@ func (os *origins) take(o *origin) uint32 {
 		}
 		x.reporters = append(x.reporters, r)
 		x.wire = flow.AppendBiflowReporter(x.wire, r)
+		x.several = x.several || p.sampler != os.points.at(x.members[0]).sampler
 	}
 	for _, p := range x.first {
 		if p != none {
@@ -200,6 +205,7 @@ func (os *origins) take(o *origin) uint32 {
 
 func (o *origin) hash() uint64 {
 	h := fold(o.rate^uint64(o.kind)<<40^uint64(o.quality)<<48, 0x8bb84b93962eacc9)
+	h = fold(h^uint64(o.active)<<16^uint64(o.inactive), 0x4b33a62ed433d4a3)
 	h = fold(h^uint64(o.first[0])<<32^uint64(o.first[1]), 0x4b33a62ed433d4a3)
 	for _, m := range o.members {
 		h = fold(h^uint64(m), 0x8bb84b93962eacc9)

@@ -31,7 +31,7 @@ func (r *report) of(f *flowv1.Flow) {
 	n[flow.AtSrcPort], n[flow.AtDstPort] = uint64(f.SrcPort), uint64(f.DstPort)
 	n[flow.AtICMPType], n[flow.AtICMPCode] = uint64(f.IcmpType), uint64(f.IcmpCode)
 	n[flow.AtFlags], n[flow.AtInitialFlags] = uint64(f.TcpFlags), uint64(f.InitialTcpFlags)
-	n[flow.AtActive], n[flow.AtEndReason] = uint64(f.ActiveTimeoutMs), uint64(f.FlowEndReason)
+	n[flow.AtActive], n[flow.AtInactive], n[flow.AtEndReason] = uint64(f.ActiveTimeoutMs), uint64(f.InactiveTimeoutMs), uint64(f.FlowEndReason)
 	n[flow.AtForwarding], n[flow.AtFirewall] = uint64(f.ForwardingStatus), uint64(f.FirewallEvent)
 	if f.Vpc != nil && f.Vpc.Action == "REJECT" {
 		n[flow.AtForwarding] = forwardingDropped
@@ -45,6 +45,7 @@ func (r *report) ofReporter(m *flowv1.Reporter) {
 	n := &r.Numbers
 	n[flow.AtDomain], n[flow.AtDirection] = uint64(m.ObservationDomainId), uint64(m.Direction)
 	n[flow.AtForwarding], n[flow.AtFirewall] = uint64(m.ForwardingStatus), uint64(m.FirewallEvent)
+	n[flow.AtStart], n[flow.AtEnd] = m.TimeFlowStartNs, m.TimeFlowEndNs
 	r.Texts[flow.AtSampler] = m.SamplerAddress
 }
 
@@ -70,7 +71,10 @@ func (r *report) isOf(p *point) bool {
 		p.egress == (flowv1.Direction(r.Numbers[flow.AtDirection]) == flowv1.Direction_DIRECTION_EGRESS)
 }
 
-func (r *report) view() view { return view{r.point(), r.denied()} }
+func (r *report) view() view { return view{r.point(), r.length(), r.denied()} }
+
+// length is how long the flow was, nanoseconds.
+func (r *report) length() uint64 { return lengthOf(r.Numbers[flow.AtStart], r.Numbers[flow.AtEnd]) }
 
 // denied tells whether a firewall or router dropped the flow: NSEL event 3,
 // forwardingStatus 128 to 191, AWS action REJECT.

@@ -118,7 +118,7 @@ func (r *restorer) readOrigin(o *origin) bool {
 			r.check(o.first[i] != none)
 		}
 	}
-	o.rate = r.Uint()
+	o.rate, o.active, o.inactive = r.Uint(), r.uint16(), r.uint16()
 	var b [2]byte
 	r.Fixed(b[:])
 	o.kind, o.quality = b[0], b[1]
@@ -184,7 +184,7 @@ func (r *restorer) read(c *conv) {
 	ahead := r.upTo(math.MaxInt32)
 	r.check(ahead > 0)
 	c.wakeAt = now + uint32(ahead)
-	c.longest = r.Uint()
+	c.longest = r.upTo(uint64(longestSegment))
 	o := r.number(r.origins)
 	if !r.ok() {
 		return

@@ -17,8 +17,9 @@ type segment struct {
 	// point is who reported it.
 	point *point
 	// extra is what few have.
-	extra    *extra
-	activeMs uint32
+	extra *extra
+	// timeouts are its exporter's.
+	timeouts
 	// marks are what it marks its conversation with.
 	marks marks
 	// icmp is type and code.
@@ -44,6 +45,8 @@ type extra struct {
 // view is what counts of one reporter.
 type view struct {
 	point
+	// length is how long the flow was that it told of, nanoseconds.
+	length uint64
 	denied bool
 }
 
@@ -52,7 +55,7 @@ func (s *segment) pack(r *report) {
 	n := &r.Numbers
 	s.start, s.end, s.received, s.recordID = n[flow.AtStart], n[flow.AtEnd], n[flow.AtReceived], n[flow.AtRecordID]
 	s.bytes, s.packets, s.rate = n[flow.AtBytes], n[flow.AtPackets], n[flow.AtRate]
-	s.activeMs, s.marks = uint32(n[flow.AtActive]), r.marks()
+	s.timeouts, s.marks = r.timeouts(), r.marks()
 	s.icmp = uint16(n[flow.AtICMPType])<<8 | uint16(n[flow.AtICMPCode])
 	s.flags, s.role = uint8(n[flow.AtFlags]), r.tcpRole()
 	s.hint, s.endReason = small(n[flow.AtHint]), small(n[flow.AtEndReason])

@@ -7,7 +7,7 @@ import (
 )
 
 // snapshotVersion changes with the layout below.
-const snapshotVersion = 4
+const snapshotVersion = 5
 
 // AppendSnapshot appends the whole state: the observation points and the origins,
 // who was evicted, then key by key the conversations, each chain oldest first, so
@@ -70,6 +70,8 @@ func (os *origins) append(s *snap.Writer) {
 			s.Uint(uint64(p + 1)) // 0 is none
 		}
 		s.Uint(o.rate)
+		s.Uint(uint64(o.active))
+		s.Uint(uint64(o.inactive))
 		s.Fixed([]byte{o.kind, o.quality})
 	}
 }

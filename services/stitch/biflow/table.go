@@ -21,7 +21,6 @@ package biflow
 
 import (
 	"slices"
-	"time"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
@@ -29,10 +28,6 @@ import (
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
-
-// segmentMargin is added to the longest segment: the exporter's inactive timeout
-// and the way to us (DOMAIN: active + inactive + 60 s).
-const segmentMargin = 75 * time.Second
 
 // Stats counts what happened, for metrics.
 type Stats struct {
@@ -179,13 +174,16 @@ func (t *Table) addExtra(c *conv, side int, x *extra) {
 	if x.full != nil {
 		t.decorate(c, side, x.full)
 	}
-	c.denyBy(x.reporters)
+	c.seenBy(x.reporters)
 }
 
-// denyBy marks what another observation point dropped.
-func (c *conv) denyBy(reporters []view) {
+// seenBy takes in what other observation points saw: that they dropped it, and how
+// long they say nothing of it.
+func (c *conv) seenBy(reporters []view) {
 	for i := range reporters {
-		c.set(denied, reporters[i].denied)
+		r := &reporters[i]
+		c.set(denied, r.denied)
+		c.longest = max(c.longest, r.length)
 	}
 }
 
@@ -199,7 +197,7 @@ func (t *Table) addLate(s *segment, hint uint32) {
 	c := t.convs.At(id)
 	origin, marks := c.origin, c.marks
 	c.origin = t.origins.with(origin, s.extra.reporters)
-	c.denyBy(s.extra.reporters)
+	c.seenBy(s.extra.reporters)
 	more := s.extra.full != nil && t.decorateLate(c, int(s.side), s.extra.full)
 	if more || c.origin != origin || c.marks != marks {
 		c.marks |= dirty
@@ -272,18 +270,6 @@ func (t *Table) openConv(s *segment, older uint32) uint32 {
 	return id
 }
 
-// idle is the silence after which a conversation is over.
-func (t *Table) idle(c *conv) time.Duration {
-	least := t.cfg.UDPIdle
-	if c.proto == flow.ProtoTCP {
-		least = t.cfg.TCPIdle
-	}
-	if c.longest == 0 {
-		return least
-	}
-	return max(least, time.Duration(c.longest)+segmentMargin)
-}
-
 // startsNew tells that a flow cannot belong to a conversation of its key: it
 // comes too long after, or opens a connection anew.
 func (t *Table) startsNew(c *conv, side int, s *segment) bool {
@@ -312,14 +298,6 @@ func (t *Table) startsNew(c *conv, side int, s *segment) bool {
 
 // refusal tells that a side only ever sent resets.
 func refusal(flags uint8) bool { return flags&rst != 0 && flags&^uint8(rst|ack) == 0 }
-
-// deadline is when a conversation is closed if nothing more comes.
-func (t *Table) deadline(c *conv) eventtime.Tick {
-	if c.ended != 0 && c.bothSpoke() {
-		return t.full(c.last).After(t.cfg.Linger)
-	}
-	return t.full(c.last).After(t.idle(c))
-}
 
 // full is the tick that a conversation holds the lower half of. It lies within 34
 // years of now.

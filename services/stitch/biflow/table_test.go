@@ -139,6 +139,10 @@ func TestTable(t *testing.T) {
 		f.SamplerAddress = []byte{192, 0, 2, 2}
 		return f
 	}
+	told := func(f *flowv1.Flow) *flowv1.Flow {
+		f.ActiveTimeoutMs, f.InactiveTimeoutMs = 300_000, 60_000
+		return f
+	}
 	for _, test := range []struct {
 		name string
 		in   []*flowv1.Flow
@@ -255,6 +259,26 @@ func TestTable(t *testing.T) {
 			with(tcp(c, s, 0, 10, 5, 0x1a), func(f *flowv1.Flow) { f.FlowEndReason, f.ActiveTimeoutMs = 2, 300_000 }),
 			tcp(c, s, 250, 300, 5, 0x18)},
 			"10.0.0.1:50000>198.51.100.7:443 10/0 first_seen 0.80 reverse_unobserved idle\n"},
+		{"one that runs is reported when its exporter's active timeout has cut it", []*flowv1.Flow{
+			told(tcp(c, s, 0, 3, 5, 0x1a)), told(tcp(s, c, 0.1, 3, 5, 0x1a)), told(tcp(c, s, 60, 360, 5, 0x19)), told(tcp(s, c, 60, 360, 5, 0x19))},
+			"10.0.0.1:50000>198.51.100.7:443 10/10 first_seen 0.99 established fin\n"},
+		{"a question and its answer do not run", []*flowv1.Flow{
+			told(udp(p, q, 0, 0, 1)), told(udp(q, p, 0.1, 0.1, 1)), told(udp(p, q, 200, 200, 1)), told(udp(q, p, 200.1, 200.1, 1))},
+			"10.0.0.1:50000>10.0.0.2:50001 1/1 first_seen 0.90 established idle\n10.0.0.1:50000>10.0.0.2:50001 1/1 first_seen 0.90 established idle\n"},
+		{"nor does a connection that is half open", []*flowv1.Flow{
+			told(tcp(c, s, 0, 0, 1, 0x02)), told(tcp(s, c, 0.1, 7, 4, 0x12)), told(tcp(c, s, 200, 200, 1, 0x02)), told(tcp(s, c, 200.1, 207, 4, 0x12))},
+			"10.0.0.1:50000>198.51.100.7:443 1/4 tcp_flags 0.99 half_open idle\n10.0.0.1:50000>198.51.100.7:443 1/4 tcp_flags 0.99 half_open idle\n"},
+		{"another exporter goes on where the one that counts has died", []*flowv1.Flow{
+			tcp(c, s, 0, 60, 60, 0x1a), elsewhere(tcp(s, c, 0.1, 60, 60, 0x1a)),
+			with(elsewhere(tcp(c, s, 61, 120, 60, 0x18)), func(f *flowv1.Flow) { f.TimeReceivedNs = second(310) })},
+			"10.0.0.1:50000>198.51.100.7:443 120/60 known_port 0.85 established idle\n"},
+		{"the last acknowledgement comes by the inactive timeout", []*flowv1.Flow{
+			told(tcp(c, s, 0, 5, 10, 0x1b)), told(tcp(s, c, 0.02, 5, 8, 0x1b)),
+			with(told(tcp(c, s, 5.1, 5.1, 1, 0x10)), func(f *flowv1.Flow) { f.TimeReceivedNs = second(66) })},
+			"10.0.0.1:50000>198.51.100.7:443 11/8 first_seen 0.99 established fin\n"},
+		{"a segment with impossible times keeps nothing open for ever", []*flowv1.Flow{
+			with(udp(p, q, 0, 1, 1), func(f *flowv1.Flow) { f.TimeFlowStartNs = 0 }), udp(p, q, 200_000, 200_000, 1)},
+			"10.0.0.1:50000>10.0.0.2:50001 1/0 first_seen 0.80 unanswered idle\n10.0.0.1:50000>10.0.0.2:50001 1/0 first_seen 0.80 unanswered idle\n"},
 		{"ping", []*flowv1.Flow{
 			with(udp("10.0.0.9:0", "10.0.0.1:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 0 }),
 			with(udp("10.0.0.1:0", "10.0.0.9:0", 0, 1, 2), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 8 })},
