@@ -18,6 +18,9 @@ const (
 	// A clock is corrected once it is off by more than skewBeginMs, until it is off by
 	// less than skewEndMs; the correction follows in steps of more than skewEndMs.
 	skewBeginMs, skewEndMs = 2000, 1000
+	// A clock that is off by jumpMs more or less than it was has been set: after so many
+	// datagrams in a row, over so long, that agree to within skewBeginMs.
+	jumpMs, jumpDatagrams, jumpSpanNs = 60_000, 3, 2 * nsPerS
 	// skewAttribute is how a fact tells of the correction, in milliseconds.
 	skewAttribute = "clockSkewMilliseconds"
 )
@@ -32,6 +35,14 @@ type skewClock struct {
 	ms       int64
 	measured bool
 	toldNs   uint64
+	jump     skewJump
+}
+
+// skewJump are the latest datagrams in a row that tell of a clock that has been set.
+type skewJump struct {
+	ms      int64 // of the first
+	sinceNs uint64
+	n       int
 }
 
 type skewSample struct {
@@ -42,17 +53,56 @@ type skewSample struct {
 // observe takes in a datagram exported at exportNs, by a clock that shows multiples
 // of resolutionNs. It tells whether the correction has changed.
 func (c *skewClock) observe(exportNs, resolutionNs, receivedNs uint64) bool {
+	ms := (int64(receivedNs/1000) - int64((exportNs+resolutionNs/2)/1000)) / 1000
+	jumped := c.follow(ms, receivedNs)
 	slot := receivedNs / skewSlotNs
 	if slot <= c.slot {
-		return false
+		return jumped
 	}
 	if c.samples == nil {
 		c.samples = make([]skewSample, skewWindow)
 	}
 	c.slot = slot
-	ms := (int64(receivedNs/1000) - int64((exportNs+resolutionNs/2)/1000)) / 1000
 	c.samples[slot%skewWindow] = skewSample{slot, ms}
-	return c.judge()
+	return c.judge() || jumped
+}
+
+// follow looks whether the clock has been set. What was measured before says nothing
+// then. One odd datagram moves nothing, nor do those that come late together: they
+// agree, but all at one time.
+func (c *skewClock) follow(ms int64, receivedNs uint64) bool {
+	j := &c.jump
+	if abs(ms-c.ms) <= jumpMs {
+		j.n = 0
+		return false
+	}
+	if j.n == 0 || abs(ms-j.ms) > skewBeginMs {
+		*j = skewJump{ms: ms, sinceNs: receivedNs}
+	}
+	j.n++
+	if j.n < jumpDatagrams || receivedNs < j.sinceNs+jumpSpanNs {
+		return false
+	}
+	c.ms, c.measured, j.n = j.correction(), true, 0
+	clear(c.samples)
+	return true
+}
+
+// correction is that of a clock that has been set.
+func (j *skewJump) correction() int64 {
+	if abs(j.ms) <= skewBeginMs {
+		return 0
+	}
+	return j.ms
+}
+
+// correction is that of the datagram observed last. One that is ahead of what the
+// clock was cannot have been delayed on its way, so it is the clock.
+func (c *skewClock) correction() int64 {
+	if c.jump.n > 0 && c.jump.ms < c.ms && (c.measured || c.toldNs != 0) {
+		return c.jump.correction()
+	}
+	return c.ms
 }
 
 // judge works out the correction from the window.
@@ -105,7 +155,7 @@ func (n *Normalizer) setClock(m *message, resolutionNs uint64, out *Result) {
 		out.Facts = append(out.Facts, fact)
 		n.note(m.dom, fact, 0, m.receivedNs)
 	}
-	m.skewMs = c.ms
+	m.skewMs = c.correction()
 }
 
 // corrected is a time by the exporter's clock as ours would have shown it.

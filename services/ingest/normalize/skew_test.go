@@ -53,14 +53,38 @@ func TestSkew(t *testing.T) {
 	f("right", "0s 0s", hour, constant(0))
 	f("little", "0s 0s", hour, constant(1900*time.Millisecond))
 	f("behind", "0s 0s, 1m0s 10s", hour, constant(10*time.Second))
-	f("ahead", "0s 0s, 1m0s -1h0m0s", hour, constant(-hour))
-	f("never set", "0s 0s, 1m0s 472222h11m40s", 10*time.Minute, constant(nowNs-100*nsPerS))
+	f("ahead", "0s 0s, 20s -1h0m0s", hour, constant(-hour))
+	f("never set", "0s 0s, 20s 472222h11m40s", 10*time.Minute, constant(nowNs-100*nsPerS))
 	f("set right after a while", "0s 0s, 1m0s 10s, 15m0s 0s", hour, func(at time.Duration) time.Duration {
 		if at < 10*time.Minute {
 			return 10 * time.Second
 		}
 		return 0
 	})
+	from := func(begin time.Duration, before, then time.Duration) func(time.Duration) time.Duration {
+		return func(at time.Duration) time.Duration {
+			if at < begin {
+				return before
+			}
+			return then
+		}
+	}
+	f("set ahead", "0s 0s, 10m0s -2h0m0s", hour, from(10*time.Minute, 0, -2*hour))
+	f("set back", "0s 0s, 10m20s 2h0m0s", hour, from(10*time.Minute, 0, 2*hour))
+	f("set right", "0s 0s, 20s 2h0m0s, 10m0s 0s", hour, from(10*time.Minute, 2*hour, 0))
+	f("set, and a little off", "0s 0s, 10m0s -2h0m2s", hour, from(10*time.Minute, -1500*time.Millisecond, -2*hour-1500*time.Millisecond))
+	f("a step of less than a minute is followed as a drift is", "0s 0s, 14m50s 50s", hour, from(10*time.Minute, 0, 50*time.Second))
+	f("a leap second", "0s 0s", hour, from(10*time.Minute, 0, -time.Second))
+	odd := func(off time.Duration) func(time.Duration) time.Duration {
+		return func(at time.Duration) time.Duration {
+			if at%(5*time.Minute) == 4*time.Minute {
+				return off
+			}
+			return 0
+		}
+	}
+	f("an odd datagram now and then", "0s 0s", hour, odd(2*hour))
+	f("an odd datagram ahead is corrected alone", "0s 0s, 4m0s -2h0m0s, 4m10s 0s", 8*time.Minute, odd(-2*hour))
 	f("a delay now and then", "0s 0s", hour, func(at time.Duration) time.Duration {
 		if at/time.Second%50 == 0 {
 			return time.Minute
@@ -69,6 +93,56 @@ func TestSkew(t *testing.T) {
 	})
 	f("around the threshold", "0s 0s, 1m0s 3s", hour, func(at time.Duration) time.Duration {
 		return 2600*time.Millisecond - at/time.Minute%2*1200*time.Millisecond
+	})
+}
+
+// TestLateTogether: what was held up on its way and comes at once tells of no clock.
+func TestLateTogether(t *testing.T) {
+	specs := append(append([]spec(nil), tuple...), spec{ieStartMillis, 8}, spec{ieEndMillis, 8})
+	n, out := New(Default()), &Result{}
+	for at := time.Duration(0); at < 20*time.Minute; at += 10 * time.Second {
+		arrival := at
+		if at >= 10*time.Minute && at < 15*time.Minute {
+			arrival = 15*time.Minute + at/1e6
+		}
+		x := ipfix()
+		theirs := nowNs + uint64(at)
+		x.seconds, x.sequence = uint32(theirs/nsPerS), uint32(at/time.Second)
+		body := append(tupleValues(1, 1), values(8, theirs/nsPerMs, 8, theirs/nsPerMs)...)
+		n.Datagram(after(x.template(300, specs...).set(300, body...).datagram(), arrival), out)
+		if f := out.Flows[len(out.Flows)-1]; f.TimeFlowEndNs != theirs {
+			t.Fatalf("%v: corrected by %v", at, time.Duration(f.TimeFlowEndNs-theirs))
+		}
+	}
+}
+
+// TestUptimeBeginsAnew: a flow's times are right where 32 bits of uptime wrap in the
+// midst of it (every 49.7 days), and after a restart.
+func TestUptimeBeginsAnew(t *testing.T) {
+	specs := append(append([]spec(nil), tuple...), spec{ieStartUptime, 4}, spec{ieEndUptime, 4})
+	f := func(name string, uptime func(ms int64) uint32) {
+		t.Helper()
+		n, out := New(Default()), &Result{}
+		for s := int64(0); s <= 600; s += 10 {
+			w := v9()
+			w.uptime, w.sequence, w.seconds = uptime(s*1000), uint32(s), uint32(nowNs/nsPerS)+uint32(s)
+			body := append(tupleValues(1, 1), values(4, uint64(uptime(s*1000)-60_000), 4, uint64(uptime(s*1000)))...)
+			n.Datagram(after(w.template(300, specs...).set(300, body...).datagram(), time.Duration(s)*time.Second), out)
+			last := out.Flows[len(out.Flows)-1]
+			if off := int64(last.TimeFlowEndNs) - int64(nowNs) - s*nsPerS; abs(off) > nsPerS {
+				t.Errorf("%s: after %d s %v off", name, s, time.Duration(off))
+			}
+			if length := last.TimeFlowEndNs - last.TimeFlowStartNs; length != 60*nsPerS {
+				t.Errorf("%s: after %d s a flow lasts %v", name, s, time.Duration(length))
+			}
+		}
+	}
+	f("the uptime wraps", func(ms int64) uint32 { return uint32(1<<32 - 300_000 + ms) })
+	f("the exporter restarts", func(ms int64) uint32 {
+		if ms < 240_000 {
+			return uint32(86_400_000 + ms)
+		}
+		return uint32(ms - 240_000 + 60_000)
 	})
 }
 
