@@ -144,16 +144,22 @@ func (p *Pipeline) reach(receivedNs uint64) {
 		p.finishTick()
 		p.idleUntil(tick)
 		p.tick = tick
-	case receivedNs > p.latestNs && len(p.result.Flows) >= enough && !p.normalize.Waits():
+	case receivedNs > p.latestNs && p.received() >= enough && !p.normalize.Waits():
 		p.pass()
 	}
 	p.latestNs = receivedNs
 }
 
-// enough is how many flows are passed on together. A tick of a busy network has
+// enough is how many records are passed on together. A tick of a busy network has
 // tens of thousands: kept until its end they would have to be fetched from memory
 // again, while so many are still at hand.
 const enough = 64
+
+// received is how many records there are that have not been passed on.
+func (p *Pipeline) received() int {
+	r := &p.result
+	return len(r.Flows) + len(r.Events) + len(r.Facts) + len(r.Dns) + len(r.Dead)
+}
 
 // pass takes what was received to dedup, in the order of flow.SortRaw. Before the
 // tick is complete that may be done only with what was received before all that

@@ -107,3 +107,21 @@ func TestPassingOnGivesWhatWholeTicksGive(t *testing.T) {
 		}
 	}
 }
+
+// TestAllThatIsReceivedPassesOn: facts, events and dead letters leave a tick before it is
+// complete, as flows do, so that a flood of them takes no more memory than one of flows.
+func TestAllThatIsReceivedPassesOn(t *testing.T) {
+	seen := 0
+	p, err := New(Default(), Observer{Dead: func(*normalize.DeadLetter) { seen++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sent = 10 * enough
+	start := uint64(time.Unix(1700000000, 0).UnixNano())
+	for i := range uint64(sent) {
+		p.Datagram(normalize.Datagram{Exporter: netip.MustParseAddr("192.0.2.1"), ReceivedNs: start + i, Payload: []byte{0, 99, 0, 0}})
+	}
+	if held := len(p.result.Dead); held > enough || seen != sent-held {
+		t.Errorf("of %d dead letters of a tick %d are held and %d passed on, want at most %d held", sent, held, seen, enough)
+	}
+}
