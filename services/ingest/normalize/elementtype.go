@@ -80,23 +80,26 @@ func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
 	if known && old.name == t.name && old.form == t.form {
 		return
 	}
-	for _, d := range e.domains {
-		for tm := range d.allTemplates() {
-			tm.rename(el, t)
-		}
-	}
+	e.elementsChanged++
 }
 
-// rename gives the fields of an element their name.
-func (t *template) rename(el element, et elementType) {
-	number := 1
+// named gives the fields of a template the names that the exporter has told for their
+// elements by now. That is asked when a template is used: to go through all of them
+// whenever a name is told would let an exporter take any amount of time.
+func (t *template) named(e *exporter) {
+	if t.elementsChanged == e.elementsChanged {
+		return
+	}
+	t.elementsChanged = e.elementsChanged
+	told := false
 	for i := range t.fields {
-		if f := &t.fields[i]; f.element == el && !f.v9Scope {
+		f := &t.fields[i]
+		if et, ok := e.elements[f.element]; ok && !f.v9Scope {
 			f.name, f.form = et.name, et.form
-			if number > 1 {
-				f.name += "." + itoa(number)
-			}
-			number++
+			told = true
 		}
+	}
+	if told {
+		t.nameApart()
 	}
 }

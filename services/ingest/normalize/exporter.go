@@ -43,7 +43,9 @@ type exporter struct {
 	reverse      reverseWatch
 	applications recent[uint64, string] // application id → name
 	elements     map[element]elementType
-	firewall     recent[connKey, connCount]
+	// elementsChanged counts how often one of elements did.
+	elementsChanged uint64
+	firewall        recent[connKey, connCount]
 }
 
 // domainKey tells observation domains apart. sFlow's agents and their sub-agents

@@ -113,6 +113,7 @@ func (r *listReader) records(id uint16, b []byte, depth int) {
 		r.whole = false
 		return
 	}
+	t.named(r.m.exp)
 	for len(b) >= t.plan.min {
 		size := t.plan.min
 		var bounds []span

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -180,6 +181,34 @@ func TestTypeInformation(t *testing.T) {
 	known.set(400, joined(values(4, 0, 2, 58, 1, 13), []byte{3}, []byte("bad"))...)
 	out = run(Default(), known.datagram(), ipfix().template(300, spec{ieVLAN, 2}, spec{ieCERTInitialFlags, 1}).set(300, values(2, 5, 1, 2)...).datagram())
 	if a := out.Events[0].Attributes; a["vlanId"] != "5" || a["initialTCPFlags"] != "2" {
+		t.Errorf("%v", a)
+	}
+}
+
+// TestNamesAreTakenWhenUsed: a name that an exporter tells costs nothing until a record
+// has the element, however many templates there are and however often it is told.
+func TestNamesAreTakenWhenUsed(t *testing.T) {
+	n, out := New(Default()), &Result{}
+	el := elementOf(9999, 7)
+	for id := uint16(300); id < 310; id++ {
+		n.Datagram(ipfix().template(id, spec{ieSrcMAC, 6}, spec{el, 4}, spec{el, 4}).datagram(), out)
+	}
+	options := func() *writer {
+		return ipfix().optionsTemplate(400, 2, spec{ieEnterprise, 4}, spec{ieElementID, 2}, spec{ieElementName, variable})
+	}
+	for i := range 100 {
+		name := "level" + itoa(i)
+		n.Datagram(after(options().set(400, joined(values(4, 9999, 2, 7, 1, uint64(len(name))), []byte(name))...).datagram(), time.Duration(i)*time.Second), out)
+	}
+	d := n.exporters[exporterAddr].lastDomain
+	for id, tm := range d.templates {
+		if id != 400 && tm.fields[1].name != "element9999/7" {
+			t.Errorf("template %d has %q before it was used", id, tm.fields[1].name)
+		}
+	}
+	out.Reset()
+	n.Datagram(after(ipfix().set(305, values(6, 0x0200_0000_0001, 4, 5, 4, 6)...).datagram(), 2*time.Minute), out)
+	if a := out.Events[0].Attributes; a["level99"] != "5" || a["level99.2"] != "6" {
 		t.Errorf("%v", a)
 	}
 }

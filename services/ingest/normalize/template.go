@@ -26,6 +26,8 @@ type template struct {
 	options bool
 	fields  []field
 	plan    plan
+	// elementsChanged is as of when the fields got their names (exporter.elementsChanged).
+	elementsChanged uint64
 	// lifetime says until when it may be used, where it came over UDP.
 	lifetime lifetime
 	// notice is the fact that tells the others of it; nil of a session's.
@@ -214,8 +216,8 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 		return nil, false
 	}
 	t = &template{id: r.id, port: port, apart: apart || old != nil && old.apart, raw: bytes.Clone(raw), options: r.isOptions, lifetime: newLifetime(atNs, n.cfg.TemplateTimeout)}
-	t.addFields(n, e, r.scopes, true, d.key.kind)
-	t.addFields(n, e, r.options, false, d.key.kind)
+	t.addFields(n, r.scopes, true, d.key.kind)
+	t.addFields(n, r.options, false, d.key.kind)
 	t.nameApart()
 	t.plan = compile(t, e.policy)
 	place := variant{r.id, port}
@@ -273,7 +275,7 @@ func (n *Normalizer) forgetTemplate(e *exporter, d *domain, t *template) {
 	t.notice = nil
 }
 
-func (t *template) addFields(n *Normalizer, e *exporter, fields []netflow.Field, scope bool, kind flowv1.FlowType) {
+func (t *template) addFields(n *Normalizer, fields []netflow.Field, scope bool, kind flowv1.FlowType) {
 	for _, f := range fields {
 		id := f.Type
 		if f.PenProvided {
@@ -292,9 +294,6 @@ func (t *template) addFields(n *Normalizer, e *exporter, fields []netflow.Field,
 		g.form = formOf(g.name)
 		if isList(g.element) && !g.v9Scope {
 			g.form = formBytes
-		}
-		if t, ok := e.elements[g.element]; ok && !g.v9Scope {
-			g.name, g.form = t.name, t.form
 		}
 		t.fields = append(t.fields, g)
 	}
@@ -335,5 +334,6 @@ func (d *domain) templateOf(id, port uint16, nowNs uint64) *template {
 	if t == nil || nowNs > t.lifetime.untilNs && d.key.session == 0 {
 		return nil
 	}
+	t.named(d.exp)
 	return t
 }
