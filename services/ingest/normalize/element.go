@@ -20,6 +20,7 @@ const (
 	penVMware    = 6876
 	penHuawei    = 2011
 	penCisco     = 9
+	penViptela   = 41916
 )
 
 // Elements of Cisco AVC are its enterprise's; v9, which has no enterprises, adds 0x8000 to
@@ -126,7 +127,14 @@ const (
 	ieICMPCode4              element = 177
 	ieICMPType6              element = 178
 	ieICMPCode6              element = 179
+	ieUDPSrcPort             element = 180
+	ieUDPDstPort             element = 181
+	ieTCPSrcPort             element = 182
+	ieTCPDstPort             element = 183
 	ieTTL                    element = 192
+	ieNextHeader6            element = 193
+	ieDSCP                   element = 195
+	iePrecedence             element = 196
 	ieFragmentFlags          element = 197
 	iePadding                element = 210
 	iePostSrcIPv4            element = 225
@@ -142,6 +150,8 @@ const (
 	ieVRFName                element = 236
 	ieBiflowDirection        element = 239
 	ieDot1qVLAN              element = 243
+	iePhysicalIngress        element = 252
+	iePhysicalEgress         element = 253
 	iePostDot1qVLAN          element = 254
 	ieEtherType              element = 256
 	ieCollectionMillis       element = 258
@@ -232,5 +242,6 @@ const (
 	ieNtopAppName         = element(penNtop)<<16 | 119
 	ieNtopHTTPURL         = element(penNtop)<<16 | 180
 	ieNtopDNSQuery        = element(penNtop)<<16 | 205
+	ieViptelaVPN          = element(penViptela)<<16 | 4321
 	ieNetscalerRequestURL = element(penNetscaler)<<16 | 130
 )

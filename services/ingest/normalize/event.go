@@ -78,9 +78,9 @@ func (w *eventWriter) known(el element, b []byte) bool {
 		return setAddress(&e.PostSrcAddr, b)
 	case iePostDstIPv4, iePostDstIPv6, ieCiscoPostDstIPv4:
 		return setAddress(&e.PostDstAddr, b)
-	case ieSrcPort, ieCiscoClientPort:
+	case ieSrcPort, ieTCPSrcPort, ieUDPSrcPort, ieCiscoClientPort:
 		return setNumber(&e.SrcPort, b)
-	case ieDstPort, ieCiscoServerPort:
+	case ieDstPort, ieTCPDstPort, ieUDPDstPort, ieCiscoServerPort:
 		return setNumber(&e.DstPort, b)
 	case iePostSrcPort, ieCiscoPostSrcPort:
 		return setNumber(&e.PostSrcPort, b)
@@ -131,7 +131,7 @@ func (w *eventWriter) known(el element, b []byte) bool {
 		return w.setTime(ntpMicrosNs(uintOf(b), w.m.receivedNs))
 	case ieObservationNanos:
 		return w.setTime(ntpNs(uintOf(b), w.m.receivedNs))
-	case ieIngressVRF:
+	case ieIngressVRF, ieViptelaVPN:
 		w.vrf = uint32(uintOf(b))
 	case ieVLAN, ieDot1qVLAN:
 		w.vlan = uint32(uintOf(b))

@@ -23,6 +23,10 @@ func vendorName(e element) string {
 		return vmwareName(e.id())
 	case penCisco:
 		return ciscoName(e.id())
+	case penViptela:
+		if e == ieViptelaVPN {
+			return "vpnIdentifier"
+		}
 	}
 	return ""
 }

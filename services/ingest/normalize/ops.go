@@ -14,6 +14,8 @@ const (
 	opReversePackets
 	opProto
 	opTos
+	opDSCP
+	opPrecedence
 	opTCPFlags
 	opSrcPort
 	opDstPort
@@ -105,6 +107,22 @@ const (
 	opObservedMillis
 	opObservedSeconds
 )
+
+// substitutes are elements that say, for templates without another, what that one does:
+// ports and next headers by protocol, parts of the type of service, the interfaces that
+// packets went through where no logical ones are told, and the VPN of Cisco's SD-WAN
+// ("Traffic Flow Monitoring with Cflowd"), which is its VRF.
+var substitutes = []struct {
+	missing, element element
+	op               op
+}{
+	{ieSrcPort, ieTCPSrcPort, opSrcPort}, {ieSrcPort, ieUDPSrcPort, opSrcPort},
+	{ieDstPort, ieTCPDstPort, opDstPort}, {ieDstPort, ieUDPDstPort, opDstPort},
+	{ieProtocol, ieNextHeader6, opProto},
+	{ieClassOfService, ieDSCP, opDSCP}, {ieClassOfService, iePrecedence, opPrecedence},
+	{ieIngressInterface, iePhysicalIngress, opInIf}, {ieEgressInterface, iePhysicalEgress, opOutIf},
+	{ieIngressVRF, ieViptelaVPN, opIngressVRF},
+}
 
 // plainSteps are the elements that go to their place whatever else a template has.
 var plainSteps = []struct {

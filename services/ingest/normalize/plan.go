@@ -374,6 +374,11 @@ func (c *compiler) rest() {
 	for _, s := range plainSteps {
 		c.add(s.element, s.op)
 	}
+	for _, s := range substitutes {
+		if !c.l.has(s.missing) {
+			c.add(s.element, s.op)
+		}
+	}
 	for e := ieMPLSLabel1; e <= ieMPLSLabel10; e++ {
 		c.add(e, opMPLSLabel)
 	}

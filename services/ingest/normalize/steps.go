@@ -67,12 +67,16 @@ func (n *Normalizer) run(m *message, t *template, steps []step, data []byte, bou
 			f.Proto = uint32(uint8(v))
 		case opTos:
 			f.IpTos = uint32(v)
+		case opDSCP: // the upper six bits
+			f.IpTos = uint32(v&0x3f) << 2
+		case opPrecedence: // the upper three
+			f.IpTos |= uint32(v&7) << 5
 		case opTCPFlags:
 			f.TcpFlags = uint32(v)
 		case opSrcPort:
-			f.SrcPort = uint32(uint16(v))
+			f.SrcPort = uint32(nonzero(uint64(f.SrcPort), v&0xffff))
 		case opDstPort:
-			f.DstPort = uint32(uint16(v))
+			f.DstPort = uint32(nonzero(uint64(f.DstPort), v&0xffff))
 		case opSrcNet:
 			f.SrcNet = max(f.SrcNet, uint32(v))
 		case opDstNet:
