@@ -183,6 +183,17 @@ func TestApplicationNames(t *testing.T) {
 			t.Errorf("application %q, want %q", got, want)
 		}
 	}
+	for want, id := range map[string][]byte{
+		"20:12356:40568":         values(1, 20, 4, 12356, 4, 40568), // an enterprise's
+		"20:12356":               values(1, 20, 4, 12356),
+		"3:53":                   values(1, 3, 3, 53),
+		"13:1":                   values(1, 13, 8, 1),
+		"0d000000000000000000ff": values(1, 13, 2, 0, 8, 0xff),
+	} {
+		if got := applicationText(id); got != want {
+			t.Errorf("application %q, want %q", got, want)
+		}
+	}
 }
 
 func TestUptimes(t *testing.T) {

@@ -3,7 +3,6 @@ package normalize
 import (
 	"encoding/hex"
 	"strconv"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -58,17 +57,23 @@ func ruleText(b []byte) string {
 	return hex.EncodeToString(b[:4]) + "-" + hex.EncodeToString(b[4:8]) + "-" + hex.EncodeToString(b[8:])
 }
 
+// engineOfEnterprises is the classification engine whose selectors begin with the number
+// of the enterprise that gave them out (RFC 6759 §4.1: PANA-L7-PEN).
+const engineOfEnterprises = 20
+
 // applicationText writes an application id (RFC 6759 §4.1) that has no known
-// name as classification engine and selector.
+// name as classification engine and selector; where the engine is one of many
+// enterprises', with the enterprise in between.
 func applicationText(b []byte) string {
-	if len(b) > 9 {
+	engine, selector := strconv.Itoa(int(b[0])), b[1:]
+	if b[0] == engineOfEnterprises && len(selector) > 4 {
+		engine += ":" + strconv.FormatUint(uintOf(selector[:4]), 10)
+		selector = selector[4:]
+	}
+	if len(selector) > 8 {
 		return hex.EncodeToString(b)
 	}
-	var s strings.Builder
-	s.WriteString(strconv.Itoa(int(b[0])))
-	s.WriteByte(':')
-	s.WriteString(strconv.FormatUint(uintOf(b[1:]), 10))
-	return s.String()
+	return engine + ":" + strconv.FormatUint(uintOf(selector), 10)
 }
 
 // applicationKey is an application id as a number.
