@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -54,12 +55,58 @@ func (c *Config) dialer() dialFunc {
 	return (&net.Dialer{Timeout: dialTimeout}).DialContext
 }
 
-// produce sends a request once. The error may be of a request that was carried out
-// all the same.
-func (c *client) produce(ctx context.Context, p *wire.Produce) (*wire.Written, error) {
+// produce sends a request once, of some record batches that fill adds, of so many bytes
+// in all. The error may be of a request that was carried out all the same.
+func (c *client) produce(ctx context.Context, codec wire.Codec, batches, size int, fill func(*wire.Produce)) ([]wire.Written, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return p.Send(ctx, &c.conns)
+	request := requests.get()
+	defer requests.put(request)
+	request.Begin(codec, requestTimeout/2, batches, size)
+	fill(request)
+	return request.Send(ctx, &c.conns)
+}
+
+// insist writes one message alone, as often as it takes until the broker has it or the
+// context ends. It may be there twice then. It returns the message's offset.
+func (c *client) insist(ctx context.Context, topic string, partition int, codec wire.Codec, value []byte, fields []field, at time.Time, log *slog.Logger) (int64, error) {
+	var headers []byte
+	for _, f := range fields {
+		headers = wire.AppendHeader(headers, f.key, f.value)
+	}
+	for attempt := 0; ; attempt++ {
+		written, err := c.produce(ctx, codec, 1, len(value)+len(headers), func(r *wire.Produce) {
+			r.Batch(topic, partition)
+			r.Add(nil, value, headers, len(fields))
+			r.End(at)
+		})
+		if err == nil {
+			err = written[0].Err
+		}
+		switch {
+		case err == nil:
+			return written[0].Offset, nil
+		case hopeless(err):
+			return 0, cannotWrite(topic, partition, err)
+		case attempt%10 == 3:
+			log.Warn("cannot write, still trying", "topic", topic, "partition", partition, "attempt", attempt+1, "error", err)
+		}
+		if e := backoff(ctx, attempt); e != nil {
+			return 0, cannotWrite(topic, partition, errors.Join(e, err))
+		}
+	}
+}
+
+// hopeless tells that no repetition gets a message written.
+func hopeless(err error) bool {
+	return errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.InvalidTopic)
+}
+
+func cannotWrite(topic string, partition int, err error) error {
+	if errors.Is(err, kafka.MessageSizeTooLarge) {
+		err = fmt.Errorf("%w; max.message.bytes of the topic must be at least 1 MiB", err)
+	}
+	return fmt.Errorf("cannot write to %s/%d: %w", topic, partition, err)
 }
 
 // fetch asks once.

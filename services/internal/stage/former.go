@@ -83,9 +83,11 @@ func (sp *spooler) keep() (bytes int64, err error) {
 	}
 	var frames [][]byte
 	var records []int
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
 	for t, lanes := range s.writer.lanes {
 		for p, l := range lanes {
-			b, n := l.rest(s.topics[t], p)
+			b, n := rest(l.queue, s.topics[t], p)
 			if len(b) > 0 {
 				frames, records = append(frames, b), append(records, n)
 			}
@@ -100,10 +102,8 @@ func (sp *spooler) keep() (bytes int64, err error) {
 }
 
 // rest is what a lane has not written, as a frame. Marks alone are not worth it.
-func (l *lane) rest(topic string, partition int) (frame []byte, records int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, m := range l.queue {
+func rest(queue []outgoing, topic string, partition int) (frame []byte, records int) {
+	for _, m := range queue {
 		if m.count > 0 || m.bye != "" {
 			frame = (&spooled{topic: topic, partition: partition, outgoing: m}).append(frame)
 			records += m.count

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
-	"github.com/segmentio/kafka-go"
-
 	"github.com/flowledger/flowledger/services/internal/eventtime"
-	"github.com/flowledger/flowledger/services/internal/stage/wire"
 )
 
 // PolicyLog is the topic of policies for those who write it.
@@ -89,30 +87,10 @@ func (l *PolicyLog) Append(ctx context.Context, version int64, from eventtime.Ti
 	return LoggedPolicy{}, ErrPolicyTaken
 }
 
-// append repeats the request until the broker has it or the context ends. That it may
-// be there twice then does no harm: the first of a version counts.
+// append writes a policy. That it may be there twice does no harm: the first of a version
+// counts.
 func (l *PolicyLog) append(ctx context.Context, version int64, from eventtime.Tick, raw []byte, at time.Time) error {
 	h := header{seq: version - 1, tick: from}
-	var headers []byte
-	fields := h.appendFields(nil, []byte(policySource))
-	for _, f := range fields {
-		headers = wire.AppendHeader(headers, f.key, f.value)
-	}
-	request := requests.get()
-	defer requests.put(request)
-	request.Begin(l.topic, 0, l.client.compression, requestTimeout/2, len(raw)+headerBytes)
-	request.Add(nil, appendBytes(nil, raw), headers, len(fields))
-	request.End(at)
-	for attempt := 0; ; attempt++ {
-		_, err := l.client.produce(ctx, request)
-		if err == nil {
-			return nil
-		}
-		if errors.Is(err, kafka.MessageSizeTooLarge) {
-			return fmt.Errorf("cannot write to %s: %w; max.message.bytes of the topic must be at least 1 MiB", l.topic, err)
-		}
-		if e := backoff(ctx, attempt); e != nil {
-			return fmt.Errorf("cannot write to %s: %w", l.topic, errors.Join(e, err))
-		}
-	}
+	_, err := l.client.insist(ctx, l.topic, 0, l.client.compression, appendBytes(nil, raw), h.appendFields(nil, []byte(policySource)), at, slog.New(slog.DiscardHandler))
+	return err
 }

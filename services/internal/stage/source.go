@@ -165,6 +165,7 @@ func (s *Source) ship(f *Feed) {
 	if s.begun == beforeAll || s.closed {
 		return // then it goes with the end of the tick
 	}
+	defer s.writer.flush()
 	put := s.way()
 	s.shipped = true
 	f.takeFull(func(t, p int, b *outBatch) { put(t, p, s.number(t, p, s.begun, b)) })
@@ -177,7 +178,7 @@ func (s *Source) way() func(t, p int, m outgoing) {
 			return s.spooler.put
 		}
 	}
-	return s.writer.put
+	return s.writer.queue
 }
 
 // number makes a batch the next message of a partition.
@@ -212,7 +213,8 @@ func (s *Source) seal(tick eventtime.Tick, bye string) {
 	for _, f := range s.feeds {
 		f.take(s.sealed)
 	}
-	put := s.writer.put
+	defer s.writer.flush()
+	put := s.writer.queue
 	if !first { // the announcement waits for nobody
 		put = s.way()
 	}
@@ -354,12 +356,8 @@ func (s *Source) keepRest() error {
 }
 
 func (s *Source) check(ctx context.Context) error {
-	var names []string
-	for _, lanes := range s.writer.lanes {
-		names = append(names, lanes[0].topic)
-	}
 	for {
-		err := awaitTopics(ctx, s.client, &s.cfg, names)
+		err := awaitTopics(ctx, s.client, &s.cfg, s.writer.topics)
 		var wrong *PartitionError
 		if err == nil || s.spooler == nil || ctx.Err() != nil || errors.As(err, &wrong) {
 			return err

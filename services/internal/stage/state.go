@@ -96,7 +96,7 @@ func (s *stateLog) write(ctx context.Context, m manifest, p packed) error {
 	id := strconv.FormatUint(rand.Uint64(), 16)
 	m.Version, m.Size, m.CRC, m.Chunks = stateVersion, p.size, p.crc, len(p.chunks)
 	for i, chunk := range p.chunks {
-		offset, err := s.append(ctx, chunk, headerSnapshot, id, headerChunk, strconv.Itoa(i))
+		offset, err := s.append(ctx, chunk, id, headerChunk, strconv.Itoa(i))
 		if err != nil {
 			return err
 		}
@@ -108,33 +108,14 @@ func (s *stateLog) write(ctx context.Context, m manifest, p packed) error {
 	if err != nil {
 		return fmt.Errorf("cannot write a snapshot's manifest: %w", err)
 	}
-	_, err = s.append(ctx, value, headerSnapshot, id, headerManifest, "1")
+	_, err = s.append(ctx, value, id, headerManifest, "1")
 	return err
 }
 
-// append writes one message and returns its offset.
-func (s *stateLog) append(ctx context.Context, value []byte, headers ...string) (int64, error) {
-	var packed []byte
-	for i := 0; i < len(headers); i += 2 {
-		packed = wire.AppendHeader(packed, headers[i], []byte(headers[i+1]))
-	}
-	request := requests.get()
-	request.Begin(s.topic, s.partition, wire.None, requestTimeout/2, len(value)) // a snapshot is compressed already
-	request.Add(nil, value, packed, len(headers)/2)
-	request.End(time.Now())
-	for attempt := 0; ; attempt++ {
-		res, err := s.client.produce(ctx, request)
-		if err == nil {
-			requests.put(request)
-			return res.Offset, nil
-		}
-		if attempt%10 == 3 {
-			s.log.Warn("cannot store a snapshot, still trying", "topic", s.topic, "partition", s.partition, "attempt", attempt+1, "error", err)
-		}
-		if e := backoff(ctx, attempt); e != nil {
-			return 0, fmt.Errorf("cannot store a snapshot in %s/%d: %w", s.topic, s.partition, errors.Join(e, err))
-		}
-	}
+// append writes one message of a snapshot, as it is: it is compressed already.
+func (s *stateLog) append(ctx context.Context, value []byte, id, header, said string) (int64, error) {
+	fields := []field{{headerSnapshot, []byte(id)}, {header, []byte(said)}}
+	return s.client.insist(ctx, s.topic, s.partition, wire.None, value, fields, time.Now(), s.log)
 }
 
 // newest finds the last snapshot that is complete, looking back from the end of

@@ -83,7 +83,7 @@ func storeFirstVersion(ctx context.Context, t *testing.T, s *stateLog, data []by
 	text := enc.EncodeAll(data, nil)
 	m := manifest{Version: zstdVersion, Size: int64(len(data)), CRC: crc32.Checksum(text, castagnoli), Chunks: 2}
 	half := len(text) / 2
-	if m.FirstOffset, err = s.append(ctx, text[:half], headerSnapshot, "one", headerChunk, "0"); err != nil {
+	if m.FirstOffset, err = s.append(ctx, text[:half], "one", headerChunk, "0"); err != nil {
 		t.Fatal(err)
 	}
 	manifest, err := json.Marshal(m)
@@ -95,7 +95,7 @@ func storeFirstVersion(ctx context.Context, t *testing.T, s *stateLog, data []by
 		name  string
 		text  string
 	}{{text[half:], headerChunk, "1"}, {manifest, headerManifest, "1"}} {
-		if _, err := s.append(ctx, add.value, headerSnapshot, "one", add.name, add.text); err != nil {
+		if _, err := s.append(ctx, add.value, "one", add.name, add.text); err != nil {
 			t.Fatal(err)
 		}
 	}

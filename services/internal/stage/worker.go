@@ -211,7 +211,8 @@ func (w *worker) take(c inboxChunk) {
 	} else {
 		w.takeInput(c)
 	}
-	w.engine.step(w.writer.put)
+	w.engine.step(w.writer.queue)
+	w.writer.flush()
 	w.engine.settle()
 	w.observe(c)
 	w.grant(c.inbox)

@@ -13,28 +13,36 @@ import (
 	"github.com/segmentio/kafka-go/protocol/produce"
 )
 
-// Produce is a produce request for one partition: one record batch. It is filled by
-// Begin, Add and End, sent as often as it takes, and ended by Done; then it may be filled
-// again.
+// Produce is a produce request: a record batch for each of some partitions of one leader.
+// It is filled by Begin, and for each partition Batch, Add and End; the partitions of a
+// topic follow each other. It is sent, and ended by Done; then it may be filled again.
 type Produce struct {
 	// Get gives memory with room for n bytes, Put takes it back. Nil: it is made, and
 	// left to the collector.
 	Get func(n int) []byte
 	Put func(b []byte)
 
-	topic     string
-	partition int
-	codec     Codec
-	packer    packer
-	// b is the whole request; records is where its record batch begins.
-	b       []byte
-	records int
-	count   int32
-	scratch []byte
+	codec  Codec
+	packer packer
+	// b is the whole request; topics, partitions and records are where it has the number
+	// of topics, that of the last topic's partitions, and the open record batch.
+	b                           []byte
+	topics, partitions, records int
+	parts                       []part
+	count                       int32
+	scratch                     []byte
 }
 
-// Written is a broker's answer to a produce request.
+// part is a partition that a request writes to.
+type part struct {
+	topic     string
+	partition int32
+}
+
+// Written is a broker's answer about one partition of a produce request.
 type Written struct {
+	// Err is what the broker refused the record batch with: a kafka.Error.
+	Err error
 	// Offset is that of the first record.
 	Offset int64
 	// AppendTime is the broker's clock when it wrote, in milliseconds since the epoch;
@@ -57,15 +65,12 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Begin empties the request. Timeout is what the broker may take, size how many bytes
-// will be added, about.
-func (p *Produce) Begin(topic string, partition int, codec Codec, timeout time.Duration, size int) {
-	p.topic, p.partition, p.codec, p.count = topic, partition, codec, 0
+// Begin empties the request. Timeout is what the broker may take; so many record batches
+// will be added, of size bytes in all, about.
+func (p *Produce) Begin(codec Codec, timeout time.Duration, batches, size int) {
+	p.codec, p.parts = codec, p.parts[:0]
 	if p.Get != nil {
-		p.b = p.Get(requestRoom + roomFor(codec, size))
-		if codec != None {
-			p.packer.block = p.Get(min(size, packBlock))
-		}
+		p.b = p.Get(requestRoom*batches + roomFor(codec, size))
 	}
 	b := append(p.b[:0], 0, 0, 0, 0) // size, known at the end
 	b = appendInt16(b, int16(protocol.Produce))
@@ -75,22 +80,40 @@ func (p *Produce) Begin(topic string, partition int, codec Codec, timeout time.D
 	b = appendInt16(b, -1) // no transaction
 	b = appendInt16(b, -1) // all replicas acknowledge
 	b = appendInt32(b, int32(timeout.Milliseconds()))
-	b = appendInt32(b, 1)
-	b = appendString(b, topic)
-	b = appendInt32(b, 1)
-	b = appendInt32(b, int32(partition))
-	b = appendInt32(b, 0) // size of the record set
-	p.records = len(b)
-	p.b = append(b, make([]byte, batchHeader)...)
-	p.packer.begin(codec)
+	p.topics = len(b)
+	p.b = appendInt32(b, 0)
 }
 
-// requestRoom is room for what a request has beside its records.
+// requestRoom is room for what a request has, for each record batch, beside its records.
 const requestRoom = 1 << 10
 
-// Done gives the memory back, once the request was answered.
+// Batch opens the record batch of a partition.
+func (p *Produce) Batch(topic string, partition int) {
+	if n := len(p.parts); n == 0 || p.parts[n-1].topic != topic {
+		increment(p.b[p.topics:])
+		p.b = appendString(p.b, topic)
+		p.partitions = len(p.b)
+		p.b = appendInt32(p.b, 0)
+	}
+	increment(p.b[p.partitions:])
+	p.parts = append(p.parts, part{topic, int32(partition)})
+	p.b = appendInt32(p.b, int32(partition))
+	p.b = appendInt32(p.b, 0) // size of the record set
+	p.records = len(p.b)
+	p.b = append(p.b, make([]byte, batchHeader)...)
+	p.count = 0
+	if p.Get != nil && p.codec != None {
+		p.packer.block = p.Get(packBlock)
+	}
+	p.packer.begin(p.codec)
+}
+
+// increment adds one to a number.
+func increment(b []byte) { binary.BigEndian.PutUint32(b, binary.BigEndian.Uint32(b)+1) }
+
+// Done gives the memory back.
 func (p *Produce) Done() {
-	if p.Put != nil {
+	if p.Put != nil && p.b != nil {
 		p.Put(p.b)
 		p.b = nil
 	}
@@ -132,7 +155,7 @@ func AppendHeader(b []byte, key string, value []byte) []byte {
 	return append(binary.AppendVarint(b, int64(len(value))), value...)
 }
 
-// End closes the record batch: all its records are of one time.
+// End closes the open record batch: all its records are of one time.
 func (p *Produce) End(now time.Time) {
 	p.b = p.packer.end(p.b)
 	if p.Put != nil && p.packer.block != nil {
@@ -159,36 +182,32 @@ func (p *Produce) End(now time.Time) {
 	binary.BigEndian.PutUint32(p.b, uint32(len(p.b)-4))
 }
 
-// Send sends the request once. Errors may be of a request that was carried out all
-// the same; those that the broker answers with are kafka.Errors.
-func (p *Produce) Send(ctx context.Context, c *Conns) (*Written, error) {
-	b := p.b
-	m, err := c.exchange(ctx, &exchange{
-		route: &produce.Request{Topics: []produce.RequestTopic{{Topic: p.topic, Partitions: []produce.RequestPartition{{Partition: int32(p.partition)}}}}},
-		run: func(conn io.ReadWriter, version int16) (protocol.Message, error) {
-			return exchangeProduce(conn, version, b)
-		},
-	})
-	if err == nil {
-		w := m.(*written)
-		if err = w.err; err == nil {
-			return &w.Written, nil
-		}
+// Send sends the request once, and tells about each record batch in the order in which
+// they were added. An error may be of a request that was carried out all the same; it may
+// still be on its way, so that it has to be filled anew to be repeated.
+func (p *Produce) Send(ctx context.Context, c *Conns) ([]Written, error) {
+	b, parts := p.b, slices.Clone(p.parts)
+	route := &produce.Request{Topics: make([]produce.RequestTopic, len(parts))}
+	for i, part := range parts {
+		route.Topics[i] = produce.RequestTopic{Topic: part.topic, Partitions: []produce.RequestPartition{{Partition: part.partition}}}
 	}
-	p.b = slices.Clone(b) // whoever has given up may still be sending the former
-	return nil, fmt.Errorf("cannot produce: %w", err)
+	m, err := c.exchange(ctx, &exchange{route: route, run: func(conn io.ReadWriter, version int16) (protocol.Message, error) {
+		return exchangeProduce(conn, version, b, parts)
+	}})
+	if err != nil {
+		p.b = nil
+		return nil, fmt.Errorf("cannot produce: %w", err)
+	}
+	return m.(*written).all, nil
 }
 
 // written is the answer as it passes through kafka-go.
-type written struct {
-	Written
-	err error
-}
+type written struct{ all []Written }
 
 // ApiKey makes it a message.
 func (*written) ApiKey() protocol.ApiKey { return protocol.Produce }
 
-func exchangeProduce(conn io.ReadWriter, version int16, request []byte) (protocol.Message, error) {
+func exchangeProduce(conn io.ReadWriter, version int16, request []byte, parts []part) (protocol.Message, error) {
 	if version < produceLeast {
 		return nil, errOld
 	}
@@ -197,14 +216,41 @@ func exchangeProduce(conn io.ReadWriter, version int16, request []byte) (protoco
 		return nil, fmt.Errorf("cannot send a request: %w", err)
 	}
 	a := newAnswer(conn)
-	var w written
-	if a.one() {
-		a.string()
+	w := written{make([]Written, len(parts))}
+	left := len(parts)
+	for topics := a.int32(); topics > 0 && a.err == nil; topics-- {
+		topic := a.string()
+		for n := a.int32(); n > 0 && a.err == nil; n-- {
+			i := slices.Index(parts, part{topic, a.int32()})
+			if i < 0 {
+				a.fail()
+				break
+			}
+			w.all[i] = a.written(version)
+			left--
+		}
 	}
-	if a.one() {
-		a.int32()
-		w.err = codeError(a.int16())
-		w.Offset, w.AppendTime = a.int64(), a.int64()
+	if left != 0 {
+		a.fail()
 	}
 	return &w, a.end()
+}
+
+// written reads what a broker says about one partition.
+func (a *answer) written(version int16) (w Written) {
+	if err := codeError(a.int16()); err != nil {
+		w.Err = fmt.Errorf("cannot produce: %w", err)
+	}
+	w.Offset, w.AppendTime = a.int64(), a.int64()
+	if version >= 5 {
+		a.int64() // log start
+	}
+	if version >= 8 {
+		for n := a.int32(); n > 0 && a.err == nil; n-- { // wrong records
+			a.int32()
+			a.string()
+		}
+		a.string() // why
+	}
+	return w
 }

@@ -147,9 +147,24 @@ func (a *answer) skip(n int) {
 	_, a.err = io.CopyN(io.Discard, a.r, int64(n))
 }
 
-func (a *answer) string() {
-	if n := a.int16(); n > 0 {
-		a.skip(int(n))
+// string reads a text, none as an empty one.
+func (a *answer) string() string {
+	n := int(a.int16())
+	if n <= 0 || n > a.left {
+		if n > 0 {
+			a.fail()
+		}
+		return ""
+	}
+	b := make([]byte, n)
+	a.into(b)
+	return string(b)
+}
+
+// fail says that the answer makes no sense.
+func (a *answer) fail() {
+	if a.err == nil {
+		a.err = errAnswer
 	}
 }
 

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +70,7 @@ func someRecords() (all []plain) {
 	return all
 }
 
-// filled is a request with records.
+// filled is a request with records for one partition.
 func filled(codec Codec, records []plain) *Produce {
 	p := &Produce{}
 	fill(p, codec, records)
@@ -76,7 +78,12 @@ func filled(codec Codec, records []plain) *Produce {
 }
 
 func fill(p *Produce, codec Codec, records []plain) {
-	p.Begin("topic", 3, codec, 5*time.Second, 1000)
+	p.Begin(codec, 5*time.Second, 1, 1000)
+	addBatch(p, "topic", 3, records)
+}
+
+func addBatch(p *Produce, topic string, partition int, records []plain) {
+	p.Batch(topic, partition)
 	for _, r := range records {
 		var headers []byte
 		for _, h := range r.Headers {
@@ -205,9 +212,13 @@ type broker struct {
 	answer  func(protocol.Message) protocol.Message
 	request protocol.Message
 	out     bytes.Buffer
+	fails   error // of the connection
 }
 
 func (b *broker) Write(request []byte) (int, error) {
+	if b.fails != nil {
+		return 0, b.fails
+	}
 	version, id, client, m, err := protocol.ReadRequest(bytes.NewReader(request))
 	if err != nil || version != b.version || client != ClientID {
 		b.t.Errorf("version %d of %q came as %d: %v", b.version, client, version, err)
@@ -234,62 +245,74 @@ func (b *broker) RoundTrip(_ context.Context, _ net.Addr, m kafka.Request) (kafk
 	return res, err
 }
 
-// TestProduce sends a request in every version.
+// TestProduce sends a request for several partitions in every version. The broker answers in
+// another order, and refuses one of them.
 func TestProduce(t *testing.T) {
 	want := someRecords()
 	for version := int16(produceLeast); version <= 8; version++ {
 		b := &broker{t: t, version: version}
 		b.answer = func(protocol.Message) protocol.Message {
-			return &produce.Response{Topics: []produce.ResponseTopic{{Topic: "topic",
-				Partitions: []produce.ResponsePartition{{Partition: 3, BaseOffset: 77, LogAppendTime: 88}}}}}
+			return &produce.Response{Topics: []produce.ResponseTopic{
+				{Topic: "other", Partitions: []produce.ResponsePartition{{Partition: 3, BaseOffset: 5, LogAppendTime: -1}}},
+				{Topic: "topic", Partitions: []produce.ResponsePartition{
+					{Partition: 7, ErrorCode: int16(kafka.NotLeaderForPartition), RecordErrors: []produce.ResponseError{{BatchIndexErrorMessage: "no"}}, ErrorMessage: "not me"},
+					{Partition: 3, BaseOffset: 77, LogAppendTime: 88}}}}}
 		}
-		got, err := filled(Lz4, want).Send(t.Context(), &Conns{Transport: b})
+		var p Produce
+		p.Begin(Lz4, 5*time.Second, 3, 1000)
+		addBatch(&p, "topic", 3, want)
+		addBatch(&p, "topic", 7, want[:2])
+		addBatch(&p, "other", 3, want[5:])
+		got, err := p.Send(t.Context(), &Conns{Transport: b})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(&Written{Offset: 77, AppendTime: 88}, got); diff != "" {
+		if !errors.Is(got[1].Err, kafka.NotLeaderForPartition) {
+			t.Errorf("version %d: partition 7 gave %v", version, got[1].Err)
+		}
+		got[1] = Written{}
+		if diff := cmp.Diff([]Written{{Offset: 77, AppendTime: 88}, {}, {Offset: 5, AppendTime: -1}}, got); diff != "" {
 			t.Errorf("version %d (-want, +got)\n%s", version, diff)
 		}
 		r := b.request.(*produce.Request)
-		if r.Acks != -1 || r.Timeout != 5000 || r.Topics[0].Topic != "topic" || r.Topics[0].Partitions[0].Partition != 3 {
+		if r.Acks != -1 || r.Timeout != 5000 {
 			t.Errorf("version %d came as %+v", version, r)
 		}
-		if diff := cmp.Diff(want, theirs(t, r.Topics[0].Partitions[0].RecordSet.Records)); diff != "" {
+		said := map[string][]plain{}
+		for _, topic := range r.Topics {
+			for _, partition := range topic.Partitions {
+				said[fmt.Sprintf("%s/%d", topic.Topic, partition.Partition)] = theirs(t, partition.RecordSet.Records)
+			}
+		}
+		last := slices.Clone(want[5:])
+		for i := range last {
+			last[i].Offset = int64(i)
+		}
+		if diff := cmp.Diff(map[string][]plain{"topic/3": want, "topic/7": want[:2], "other/3": last}, said); diff != "" {
 			t.Errorf("version %d (-want, +got)\n%s", version, diff)
 		}
 	}
 }
 
-// TestProduceAgain repeats a request that was refused; whoever still sends the former
-// one is not disturbed.
-func TestProduceAgain(t *testing.T) {
-	code := int16(kafka.NotLeaderForPartition)
-	b := &broker{t: t, version: 8}
-	b.answer = func(protocol.Message) protocol.Message {
-		return &produce.Response{Topics: []produce.ResponseTopic{{Topic: "topic",
-			Partitions: []produce.ResponsePartition{{Partition: 3, ErrorCode: code, RecordErrors: []produce.ResponseError{{BatchIndexErrorMessage: "no"}}}}}}}
-	}
-	want := someRecords()
-	p := filled(None, want)
-	former := p.b
-	if _, err := p.Send(t.Context(), &Conns{Transport: b}); !errors.Is(err, kafka.NotLeaderForPartition) {
-		t.Fatalf("got %v", err)
-	}
-	if &former[0] == &p.b[0] {
-		t.Error("the request is still the one that may be on its way")
-	}
-	code = 0
-	if _, err := p.Send(t.Context(), &Conns{Transport: b}); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, theirs(t, b.request.(*produce.Request).Topics[0].Partitions[0].RecordSet.Records)); diff != "" {
-		t.Errorf("(-want, +got)\n%s", diff)
+// TestProduceAnswers are about the partitions that were written to, each once.
+func TestProduceAnswers(t *testing.T) {
+	one := produce.ResponsePartition{Partition: 3}
+	for _, topics := range [][]produce.ResponseTopic{
+		nil,
+		{{Topic: "topic", Partitions: []produce.ResponsePartition{{Partition: 4}}}},
+		{{Topic: "other", Partitions: []produce.ResponsePartition{one}}},
+		{{Topic: "topic", Partitions: []produce.ResponsePartition{one, one}}},
+	} {
+		b := &broker{t: t, version: 8, answer: func(protocol.Message) protocol.Message { return &produce.Response{Topics: topics} }}
+		if _, err := filled(None, someRecords()).Send(t.Context(), &Conns{Transport: b}); !errors.Is(err, errAnswer) {
+			t.Errorf("%+v gave %v", topics, err)
+		}
 	}
 }
 
 // TestProduceMemory takes memory for each request and gives it back, spoilt by whoever has it
-// then: the compressor's when the request is written, the request's own when it is answered,
-// and that of a request that was given up never, since it may still be on its way.
+// then: the compressor's when a record batch is written, the request's own when it is
+// answered, and that of a request that got no answer never, since it may still be on its way.
 func TestProduceMemory(t *testing.T) {
 	lent := map[*byte]bool{}
 	p := &Produce{
@@ -309,38 +332,30 @@ func TestProduceMemory(t *testing.T) {
 			}
 		},
 	}
-	var refused error
 	b := &broker{t: t, version: 8, answer: func(protocol.Message) protocol.Message {
-		var code int16
-		if refused != nil {
-			code = int16(kafka.NotLeaderForPartition)
-		}
-		return &produce.Response{Topics: []produce.ResponseTopic{{Topic: "topic", Partitions: []produce.ResponsePartition{{Partition: 3, ErrorCode: code}}}}}
+		return &produce.Response{Topics: []produce.ResponseTopic{{Topic: "topic", Partitions: []produce.ResponsePartition{{Partition: 3}}}}}
 	}}
 	want := []plain{{Time: 1700000000123, Value: textOf(bytes.Repeat([]byte("flow"), 60))}}
 	for name, codec := range Codecs {
-		for _, refused = range []error{kafka.NotLeaderForPartition, nil} {
+		for _, b.fails = range []error{io.ErrUnexpectedEOF, nil} {
 			fill(p, codec, want)
 			if len(lent) != 1 {
 				t.Errorf("%s: a request that is written holds %d pieces of memory", name, len(lent))
 			}
-			_, err := p.Send(t.Context(), &Conns{Transport: b})
-			if !errors.Is(err, refused) {
-				t.Fatal(err)
-			}
-			if refused != nil {
-				if lent[&p.b[0]] {
-					t.Errorf("%s: the request is still the one that may be on its way", name)
-				}
-				clear(lent)
-				lent[&p.b[0]] = true
-			}
 			if diff := cmp.Diff(want, unpackAll(t, p.b[p.records:])); diff != "" {
 				t.Errorf("%s (-want, +got)\n%s", name, diff)
 			}
-			if p.Done(); len(lent) != 0 {
+			if _, err := p.Send(t.Context(), &Conns{Transport: b}); !errors.Is(err, b.fails) {
+				t.Fatal(err)
+			}
+			p.Done()
+			if b.fails != nil && len(lent) == 0 {
+				t.Errorf("%s: the memory of a request that may be on its way was given back", name)
+			}
+			if b.fails == nil && len(lent) != 0 {
 				t.Errorf("%s: %d pieces of memory were not given back", name, len(lent))
 			}
+			clear(lent)
 		}
 	}
 }
