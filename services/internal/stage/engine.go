@@ -111,11 +111,16 @@ func (e *engine) take(inbox int, m *message) bool {
 	return true
 }
 
-// settle moves what still waits into memory of its own where it is a small part of its
-// page: one batch of a source that is far ahead would hold all its neighbours' memory.
+// settle moves what waits for an input into memory of its own where it is a small part of
+// its page: one batch of a source that is far ahead would hold all its neighbours' memory.
+// What waits for the policies alone goes on in a moment.
 func (e *engine) settle() {
+	passed := min(e.passed(false), e.passed(true))
 	for i := range e.waiting {
 		w := &e.waiting[i]
+		if w.tick <= passed {
+			continue
+		}
 		for ; w.settled < len(w.batches); w.settled++ {
 			b := &w.batches[w.settled]
 			if b.page != nil && len(b.Value) < len(b.page.b)/4 {

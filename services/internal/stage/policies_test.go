@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 // noteCore notes the policies it is given; those that begin with ! it refuses.
@@ -118,6 +119,24 @@ func TestTicksWaitForPolicies(t *testing.T) {
 	}
 	if !cmp.Equal(core.given, []string{"a"}) {
 		t.Errorf("given %v", core.given)
+	}
+}
+
+// TestWaitingForPoliciesTakesNoMemory: what only waits until the policies are read stays
+// where it was read, however small a part of that it is.
+func TestWaitingForPoliciesTakesNoMemory(t *testing.T) {
+	cfg := toyConfig(1, 1)
+	spec := Spec{Name: "dedup", Policy: true, Inputs: []Input{{Topic: FlowsRaw}}, Outputs: []OutputSpec{{Topic: FlowsDeduped, Ticks: true, Aligned: true}}}
+	e := newEngine(cfg.planner().plan(&spec, 0), &policyDiary{&diaryCore{}, &noteCore{}})
+	p := &page{b: make([]byte, 1<<16)}
+	p.refs.Add(2)
+	for i, end := range []bool{true, false} {
+		value := flow.AppendDelimited(nil, &toyRecord{id: uint64(i)})
+		e.accept(0, &message{header: header{source: "ingest/a", seq: int64(i), tick: eventtime.Tick(30 + i), end: end}, offset: int64(i), value: value, count: 1, page: p})
+	}
+	e.settle()
+	if p.refs.Load() != 1 || e.waiting[0].batches[0].page != p {
+		t.Errorf("%d messages lie in the page: the one whose tick is complete should", p.refs.Load())
 	}
 }
 
