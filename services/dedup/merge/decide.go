@@ -39,7 +39,7 @@ func (w *Window) decide(e *entry, id uint32) {
 		}
 		for _, h := range queue {
 			if h.point == winner {
-				is.timeouts = max(is.timeouts, h.timeouts)
+				is.timeouts, is.sampled = max(is.timeouts, h.timeouts), h.rate > 1
 			}
 		}
 		e.setStanding(w.standings.id(is))
@@ -87,12 +87,19 @@ next:
 	return claims
 }
 
-// choose picks the authority. It sticks: whoever has it and still reports keeps it.
+// choose picks the authority. It sticks: whoever has it and still reports keeps it,
+// but for a sampler that yields.
 func (w *Window) choose(was standing, claims []claim) (uint32, flowv1.Authority) {
+	keeps := false
 	for _, c := range claims {
-		if c.point == was.authority {
-			return c.point, was.reason
+		if w.yields(was, c.rate) {
+			keeps = false
+			break
 		}
+		keeps = keeps || c.point == was.authority
+	}
+	if keeps {
+		return was.authority, was.reason
 	}
 	point, reason := w.byPolicy(claims)
 	switch {
@@ -103,6 +110,13 @@ func (w *Window) choose(was standing, claims []claim) (uint32, flowv1.Authority)
 		reason = flowv1.Authority_AUTHORITY_SOLE
 	}
 	return point, reason
+}
+
+// yields tells whether an authority leaves its place to a point of this rate: under the
+// policy max one that samples does to any that sees every packet, which may only have
+// come later because its timeouts are longer.
+func (w *Window) yields(is standing, rate uint64) bool {
+	return w.cfg.Policy == Max && is.sampled && rate <= 1
 }
 
 func (w *Window) byPolicy(claims []claim) (uint32, flowv1.Authority) {
@@ -283,17 +297,16 @@ func (w *Window) count(e *entry, s *segment, reason flowv1.Authority) {
 	w.out.emit(&s.Spliced)
 }
 
-// changeable is a flow of which other fields must change than can be added.
+// changeable is a flow of which other fields must change than can be added. It is made
+// anew: a report that came as a struct is not ours to change.
 func (w *Window) changeable(s *segment) *flowv1.Flow {
-	if s.Flow == nil {
-		start := len(w.out.wire)
-		w.out.wire = slices.Grow(w.out.wire, s.SizeVT())[:start+s.SizeVT()]
-		wire := w.out.wire[start:len(w.out.wire):len(w.out.wire)]
-		if _, err := s.MarshalToSizedBufferVT(wire); err != nil {
-			panic("BUG: cannot marshal into a buffer of its own size: " + err.Error())
-		}
-		s.Flow = w.decode(wire)
+	start, size := len(w.out.wire), s.SizeVT()
+	w.out.wire = slices.Grow(w.out.wire, size)[:start+size]
+	wire := w.out.wire[start:len(w.out.wire):len(w.out.wire)]
+	if _, err := s.MarshalToSizedBufferVT(wire); err != nil {
+		panic("BUG: cannot marshal into a buffer of its own size: " + err.Error())
 	}
+	s.Flow = w.decode(wire)
 	return s.Flow
 }
 

@@ -54,7 +54,7 @@ func (r *restorer) points() {
 // allStandings reads the standings; it tells whether they make sense.
 func (r *restorer) allStandings() bool {
 	for range r.Len() {
-		is := standing{authority: uint32(r.Uint()), reason: flowv1.Authority(r.Uint()), timeouts: uint32(r.Uint()), realm: uint32(r.Uint())}
+		is := standing{authority: uint32(r.Uint()), reason: flowv1.Authority(r.Uint()), timeouts: uint32(r.Uint()), realm: uint32(r.Uint()), sampled: r.Bool()}
 		if is.authority != noPoint && int(is.authority) >= len(r.window.points.all) || len(r.window.standings.all) == maxStandings {
 			return false
 		}

@@ -10,7 +10,7 @@ import (
 // snapshotVersion changes with the layout: points and standings by number, then
 // the entries in the order in which they lie in memory, each told by how it differs
 // from the one before it: most take 18 bytes.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // What an entry, and a report that waits, take at most in most snapshots: room is
 // made for all of them at once.
@@ -35,6 +35,7 @@ func (w *Window) AppendSnapshot(dst []byte) []byte {
 		s.Uint(uint64(is.reason))
 		s.Uint(uint64(is.timeouts))
 		s.Uint(uint64(is.realm))
+		s.Bool(is.sampled)
 	}
 	s.Uint(uint64(w.index.Len()))
 	var before neighbour

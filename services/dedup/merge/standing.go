@@ -12,6 +12,8 @@ type standing struct {
 	// 0 is unknown.
 	timeouts uint32
 	realm    uint32
+	// sampled: the authority sees a sample of the packets only.
+	sampled bool
 }
 
 // standings numbers the standings of the flows that are remembered, as points does the

@@ -6,6 +6,7 @@
 //
 //	report ─▶ first of its flow ────────▶ hold (10 s) ─▶ policy chooses the authority ─▶ flows with reporters
 //	       ├▶ of the authority ─────────▶ at once, counted
+//	       ├▶ of one that sees all, where the authority samples ▶ hold, then it takes over
 //	       ├▶ of another, time covered ─▶ at once, zero volume: a late reporter
 //	       ├▶ of another, after a gap ──▶ hold, then it takes over: no time is shared
 //	       ╰▶ of another, beyond it ────▶ waits as long as the authority may be silent, then takes over
@@ -172,7 +173,13 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 		w.hold(e, id, p, r, w.now)
 		w.decide(e, id)
 	case p == is.authority:
+		if sampled := r.SamplingRate > 1; sampled != is.sampled {
+			is.sampled = sampled
+			e.setStanding(w.standings.id(is))
+		}
 		w.count(e, w.out.arrived(r), is.reason)
+	case w.yields(is, r.SamplingRate):
+		w.hold(e, id, p, r, w.now.After(w.cfg.Hold))
 	case r.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
 		w.reach(e, r.TimeFlowEndNs)
 		w.late(e, is.authority, w.full(r))
