@@ -29,6 +29,7 @@ type metrics struct {
 	droppedSamples              prometheus.Counter
 	factsLearnt, followErrors   prometheus.Counter
 	refusedTemplates            prometheus.Counter
+	refusedOptions              *prometheus.CounterVec
 	tick                        prometheus.Gauge
 	// unaccounted is data_records_total less the sum of records_total.
 	unaccounted atomic.Int64
@@ -70,6 +71,7 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		factsLearnt:       counter("facts_learnt_total", "Facts about exporters learnt from other ingesters and former processes."),
 		followErrors:      counter("follow_errors_total", "Failed reads of the topic of exporters; they are repeated."),
 		refusedTemplates:  counter("refused_templates_total", "Templates beyond a bound."),
+		refusedOptions:    vec("refused_options_total", "reason", "What exporters said of themselves beyond a bound: not kept for want of room (room), or not told on topic exporters (rate)."),
 		tick:              prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "flowledger", Subsystem: "ingest", Name: "tick_end_seconds", Help: "Stream time up to which everything received has been handed over."}),
 	}
 	r.MustRegister(m.tick)
@@ -119,6 +121,8 @@ func (m *metrics) count(r *normalize.Result) {
 	m.lostRecords.Add(float64(r.LostRecords))
 	m.droppedSamples.Add(float64(r.DroppedSamples))
 	m.refusedTemplates.Add(float64(r.RefusedTemplates))
+	m.refusedOptions.WithLabelValues("room").Add(float64(r.RefusedOptions))
+	m.refusedOptions.WithLabelValues("rate").Add(float64(r.UntoldOptions))
 	for i := range r.Dead {
 		m.dead.WithLabelValues(r.Dead[i].Reason).Inc()
 	}

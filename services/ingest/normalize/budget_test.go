@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,11 +32,16 @@ func TestOptionsAreBounded(t *testing.T) {
 	cfg := Default()
 	cfg.MaxOptionsEntries, cfg.MaxTotalOptionsEntries, cfg.MaxExporters = 1000, 1500, 10
 	n, out := New(cfg), &Result{}
+	refused := uint64(0)
 	for exporter := range 3 {
 		for domain := range uint32(20) {
 			n.Datagram(datagramOf(exporter, domain, 0, samplerTable(1, 90)), out)
+			refused += out.RefusedOptions
 			out.Reset()
 		}
+	}
+	if want := uint64(3*20*90 - 1000 - 500 - granted); refused != want {
+		t.Errorf("%d samplers refused, want %d", refused, want)
 	}
 	for exporter, want := range []int{1000, 500, granted} {
 		addr := datagramOf(exporter, 0, 0, v9()).Exporter
@@ -54,6 +60,54 @@ func TestOptionsAreBounded(t *testing.T) {
 	}
 	if n.options.used != 0 || len(n.exporters) > 10 {
 		t.Errorf("%d samplers of %d exporters are left", n.options.used, len(n.exporters))
+	}
+}
+
+// TestFactsAreBounded by exporter and minute: what is not told is used all the same, and
+// told when it comes again.
+func TestFactsAreBounded(t *testing.T) {
+	cfg := Default()
+	cfg.MaxFactsPerMinute = 100
+	n, out := New(cfg), &Result{}
+	for i, want := range []int{90, 10, 0} {
+		n.Datagram(datagramOf(0, 0, time.Duration(i)*time.Second, samplerTable(1+uint64(i)*90, 90)), out)
+		told := slices.DeleteFunc(out.Facts, func(f *flowv1.ExporterFact) bool { return f.Kind != flowv1.ExporterFactKind_EXPORTER_FACT_KIND_SAMPLER })
+		if len(told) != want || out.UntoldOptions != uint64(90-want) || out.OptionsRecords != 90 {
+			t.Errorf("datagram %d: %d of %d told, %d not", i, len(told), out.OptionsRecords, out.UntoldOptions)
+		}
+		out.Reset()
+	}
+	if e := n.exporters[datagramOf(0, 0, 0, v9()).Exporter]; e.samplers != 270 || e.notices != 101 {
+		t.Errorf("%d samplers and %d facts are kept, want 270, and 100 and a template", e.samplers, e.notices)
+	}
+	n.Datagram(datagramOf(1, 0, 3*time.Second, samplerTable(1, 90)), out)
+	n.Datagram(datagramOf(0, 0, time.Minute, samplerTable(181, 90)), out)
+	if out.UntoldOptions != 0 {
+		t.Errorf("%d are not told of another exporter and minute", out.UntoldOptions)
+	}
+}
+
+// TestFactsToldAgainAreBounded together: one exporter leaves room for others'.
+func TestFactsToldAgainAreBounded(t *testing.T) {
+	cfg := Default()
+	cfg.MaxOptionsEntries, cfg.MaxFacts, cfg.MaxExporters = 700, 600, 10
+	n, out := New(cfg), &Result{}
+	for exporter := range 2 {
+		for domain := range uint32(20) {
+			n.Datagram(datagramOf(exporter, domain, 0, samplerTable(1, 90)), out)
+			out.Reset()
+		}
+	}
+	for exporter, want := range []int{600, granted} {
+		if got := n.exporters[datagramOf(exporter, 0, 0, v9()).Exporter].notices; got != want {
+			t.Errorf("exporter %d: %d facts, want %d", exporter, got, want)
+		}
+	}
+	for exporter := 2; exporter <= 10; exporter++ {
+		n.Datagram(datagramOf(exporter, 0, 2*time.Hour, v9()), out)
+	}
+	if n.notices.used != 0 {
+		t.Errorf("%d facts of those that are gone are left", n.notices.used)
 	}
 }
 

@@ -45,8 +45,9 @@ type Config struct {
 	MaxWaitingBytes        int           `yaml:"max_waiting_bytes" doc:"bytes of data that may wait for templates per exporter"`
 	MaxTotalWaitingBytes   int           `yaml:"max_total_waiting_bytes" doc:"bytes of data that may wait for templates in total"`
 	RepublishInterval      time.Duration `yaml:"republish_interval" doc:"how often templates and what else is known of exporters is told again on topic exporters"`
-	MaxFacts               int           `yaml:"max_facts" doc:"facts that are told again, in total"`
-	MaxOptionsEntries      int           `yaml:"max_options_entries" doc:"samplers, application names and sources of sFlow samples kept per exporter, each"`
+	MaxFacts               int           `yaml:"max_facts" doc:"facts that are told again, in total, beside 256 per exporter"`
+	MaxFactsPerMinute      int           `yaml:"max_facts_per_minute" doc:"options records of an exporter that are told of on topic exporters within a minute; what further ones say is used, but not told"`
+	MaxOptionsEntries      int           `yaml:"max_options_entries" doc:"samplers, application names, names of elements and sources of sFlow samples kept per exporter, each, and facts told again"`
 	MaxTotalOptionsEntries int           `yaml:"max_total_options_entries" doc:"the same of all exporters together, beside 256 that each may keep; application names are counted apart"`
 	MaxFirewallConns       int           `yaml:"max_firewall_connections" doc:"firewall connections remembered per exporter, so that updates and teardowns are not both counted"`
 	MaxTotalFirewallConns  int           `yaml:"max_total_firewall_connections" doc:"the same of all exporters together, beside 256 that each may keep"`
@@ -92,6 +93,7 @@ func Default() Config {
 		MaxTotalWaitingBytes:   64 << 20,
 		RepublishInterval:      5 * time.Minute,
 		MaxFacts:               1 << 16,
+		MaxFactsPerMinute:      16384,
 		MaxOptionsEntries:      16384,
 		MaxTotalOptionsEntries: 1 << 21,
 		MaxFirewallConns:       65536,
@@ -121,6 +123,7 @@ func (c Config) Validate() error {
 		{"max_waiting_bytes", c.MaxWaitingBytes, 1 << 30},
 		{"max_total_waiting_bytes", c.MaxTotalWaitingBytes, 1 << 36},
 		{"max_facts", c.MaxFacts, 1 << 24},
+		{"max_facts_per_minute", c.MaxFactsPerMinute, 1 << 24},
 		{"max_options_entries", c.MaxOptionsEntries, 1 << 22},
 		{"max_total_options_entries", c.MaxTotalOptionsEntries, 1 << 28},
 		{"max_firewall_connections", c.MaxFirewallConns, 1 << 24},

@@ -55,16 +55,19 @@ func formOfDataType(t uint8) form {
 
 // learnElement keeps what an options record said of an element, and uses it for
 // the exporter's templates, those it has sent and those to come. Elements that we
-// know are left as we know them.
-func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
+// know are left as we know them. It returns false where there was no room.
+func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) (kept bool) {
 	el := elementOf(uint32(o.pen), uint16(o.elementID)&^0x8000)
 	name := o.elementName
 	if el.pen() == 0 || el.pen() == penReverse || vendorName(el) != "" || len(name) > maxElementName || !printable(name) {
-		return
+		return true
 	}
 	old, known := e.elements[el]
-	if known && old.atNs > atNs || !known && !n.roomForOption(len(e.elements)) {
-		return
+	if !known && !n.roomForOption(len(e.elements)) {
+		return false
+	}
+	if known && old.atNs > atNs {
+		return true
 	}
 	t := elementType{name: name, form: formOf(name), atNs: atNs}
 	if o.hasDataType {
@@ -77,10 +80,10 @@ func (n *Normalizer) learnElement(e *exporter, o *options, atNs uint64) {
 		n.options.used++
 	}
 	e.elements[el] = t
-	if known && old.name == t.name && old.form == t.form {
-		return
+	if !known || old.name != t.name || old.form != t.form {
+		e.elementsChanged++
 	}
-	e.elementsChanged++
+	return true
 }
 
 // named gives the fields of a template the names that the exporter has told for their

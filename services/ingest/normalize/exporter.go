@@ -34,10 +34,11 @@ type exporter struct {
 	// templates, fields, samplers and pools count those of all its domains.
 	templates, fields, samplers, pools int
 	firstNs, lastNs                    uint64
-	// announced counts the templates it was quoted with in announceMinute.
-	announced      int
-	announceMinute uint64
-	waitingBytes   int
+	// announced counts its new templates, told its options records.
+	announced, told minutely
+	// notices counts those of all its domains.
+	notices      int
+	waitingBytes int
 
 	skew         skewClock
 	reverse      reverseWatch

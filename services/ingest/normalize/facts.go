@@ -47,12 +47,7 @@ type noticeKey struct {
 // announceTemplate tells the others of a template.
 func (n *Normalizer) announceTemplate(m *message, t *template, out *Result) {
 	fact := templateFact(m.dom, t, m.nextID())
-	e, minute := m.exp, m.receivedNs/(60*nsPerS)
-	if e.announceMinute != minute {
-		e.announceMinute, e.announced = minute, 0
-	}
-	e.announced++
-	told := e.announced <= announcements
+	told := m.exp.announced.count(m.receivedNs) <= announcements
 	if told {
 		out.Facts = append(out.Facts, fact)
 	}
@@ -111,7 +106,7 @@ func (n *Normalizer) note(d *domain, fact *flowv1.ExporterFact, interfaceID, now
 	key := noticeKeyOf(fact, interfaceID)
 	c := d.notices[key]
 	if c == nil {
-		if len(d.notices) >= n.cfg.MaxOptionsEntries {
+		if d.exp.notices >= n.cfg.MaxOptionsEntries {
 			return
 		}
 		if c = n.newNotice(d, key, nowNs); c == nil {
@@ -130,14 +125,15 @@ func (n *Normalizer) note(d *domain, fact *flowv1.ExporterFact, interfaceID, now
 
 // newNotice begins a notice; nil if there are too many.
 func (n *Normalizer) newNotice(d *domain, key noticeKey, nowNs uint64) *notice {
-	if n.notices >= n.cfg.MaxFacts {
+	if !n.notices.allows(d.exp.notices) {
 		return nil
 	}
-	if len(n.noticeList) > 2*n.notices+1024 { // most are gone
+	if len(n.noticeList) > 2*n.notices.used+1024 { // most are gone
 		n.noticeList = slices.DeleteFunc(n.noticeList, func(c *notice) bool { return c.gone })
 	}
 	c := &notice{dom: d, key: key, publishedNs: nowNs}
-	n.notices++
+	d.exp.notices++
+	n.notices.used++
 	n.noticeList = append(n.noticeList, c)
 	return c
 }
@@ -148,7 +144,8 @@ func (n *Normalizer) forgetNotice(c *notice) {
 		return
 	}
 	c.gone = true
-	n.notices--
+	c.dom.exp.notices--
+	n.notices.used--
 	if c.template == nil {
 		delete(c.dom.notices, c.key)
 	}

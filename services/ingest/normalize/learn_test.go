@@ -206,8 +206,8 @@ func TestRepublish(t *testing.T) {
 	f(at(24*60), "sampler")
 	f(at(24*60+6), "")
 	f(at(26*60), "")
-	if n.notices != 0 || len(n.noticeList) != 0 || n.templates != 0 {
-		t.Errorf("%d notices in a list of %d, %d templates", n.notices, len(n.noticeList), n.templates)
+	if n.notices.used != 0 || len(n.noticeList) != 0 || n.templates != 0 {
+		t.Errorf("%d notices in a list of %d, %d templates", n.notices.used, len(n.noticeList), n.templates)
 	}
 }
 

@@ -104,8 +104,8 @@ func TestFloodOfDefinitions(t *testing.T) {
 	if facts != announcements {
 		t.Errorf("%d facts, want %d", facts, announcements)
 	}
-	if n.notices > 300 || len(n.noticeList) > 2*n.notices+1024 {
-		t.Errorf("%d notices in a list of %d", n.notices, len(n.noticeList))
+	if n.notices.used > 300 || len(n.noticeList) > 2*n.notices.used+1024 {
+		t.Errorf("%d notices in a list of %d", n.notices.used, len(n.noticeList))
 	}
 	// What stands is told with the next round.
 	n.Advance(nowNs+60*nsPerS, out)

@@ -62,8 +62,8 @@ type Normalizer struct {
 	exporters map[netip.Addr]*exporter
 	// templates, fields (of these) and domains count those of all exporters.
 	templates, fields, domains int
-	// options, applications and connections are what all exporters share.
-	options, applications, connections budget
+	// options, applications, connections and notices are what all exporters share.
+	options, applications, connections, notices budget
 
 	lastExporter              *exporter
 	nextSweepNs, nextExpiryNs uint64
@@ -75,10 +75,9 @@ type Normalizer struct {
 	learnt []learntTemplate
 	// dueNs is when something is to be done about these two.
 	dueNs uint64
-	// noticeList has the facts to tell again, of which notices count; noticeHand is
-	// the one to look at next.
+	// noticeList has the facts to tell again, and some that are gone; noticeHand is the
+	// one to look at next.
 	noticeList []*notice
-	notices    int
 	noticeHand int
 
 	names          namer
@@ -112,6 +111,7 @@ func New(cfg Config) *Normalizer {
 		options:        budget{limit: cfg.MaxTotalOptionsEntries},
 		applications:   budget{limit: cfg.MaxTotalOptionsEntries},
 		connections:    budget{limit: cfg.MaxTotalFirewallConns},
+		notices:        budget{limit: cfg.MaxFacts},
 		texts:          newTexts(textOf),
 		rules:          newTexts(ruleText),
 		applicationIDs: newTexts(applicationText),

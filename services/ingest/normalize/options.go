@@ -11,8 +11,15 @@ func itoa(i int) string { return strconv.Itoa(i) }
 // optionsRecord makes facts of an options record: one for each thing it tells of,
 // each with all that the record says; and keeps what later flows need.
 func (n *Normalizer) optionsRecord(m *message, t *template, data []byte, bounds []span, out *Result) {
-	o := n.readOptions(m, t, data, bounds)
-	n.keep(m.exp, m.dom, &o, m.receivedNs)
+	told := m.exp.told.count(m.receivedNs) <= n.cfg.MaxFactsPerMinute
+	o := n.readOptions(m, t, data, bounds, told)
+	if !n.keep(m.exp, m.dom, &o, m.receivedNs) {
+		out.RefusedOptions++
+	}
+	if !told {
+		out.UntoldOptions++
+		return
+	}
 	before := len(out.Facts)
 	add := func(kind flowv1.ExporterFactKind, id uint64, name string) *flowv1.ExporterFact {
 		f := &flowv1.ExporterFact{
@@ -82,7 +89,8 @@ type options struct {
 	attributes      map[string]string
 }
 
-func (n *Normalizer) readOptions(m *message, t *template, data []byte, bounds []span) options {
+// readOptions reads an options record, with its attributes where it is told of.
+func (n *Normalizer) readOptions(m *message, t *template, data []byte, bounds []span, told bool) options {
 	var o options
 	v9 := m.kind == flowv1.FlowType_FLOW_TYPE_NETFLOW_V9
 	for i := range t.fields {
@@ -91,7 +99,9 @@ func (n *Normalizer) readOptions(m *message, t *template, data []byte, bounds []
 		if f.element == iePadding || len(b) == 0 {
 			continue
 		}
-		setAttribute(&o.attributes, f.name, render(f.form, b, m.receivedNs))
+		if told {
+			setAttribute(&o.attributes, f.name, render(f.form, b, m.receivedNs))
+		}
 		if f.scope && v9 { // scopes of v9 have numbers of their own
 			if f.element == scopeInterface {
 				o.interfaceID = uintOf(b)
@@ -184,10 +194,12 @@ func (o *options) sampling() sampling {
 func timeoutMs(b []byte) uint32 { return uint32(min(uintOf(b), 1<<20) * 1000) }
 
 // keep keeps what later flows of the domain, or of the exporter, need, as it was
-// heard at atNs; what was heard later stays.
-func (n *Normalizer) keep(e *exporter, d *domain, o *options, atNs uint64) {
+// heard at atNs; what was heard later stays. It returns false where there was no room.
+func (n *Normalizer) keep(e *exporter, d *domain, o *options, atNs uint64) bool {
+	kept := true
 	if got := o.sampling(); got.rate != 0 {
-		if d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, n.roomForOption(e.samplers)) {
+		var added bool
+		if added, kept = d.samplers.learn(samplerEntry{got, atNs}, o.samplerID, o.interfaceID, n.roomForOption(e.samplers)); added {
 			e.samplers++
 			n.options.used++
 		}
@@ -202,6 +214,7 @@ func (n *Normalizer) keep(e *exporter, d *domain, o *options, atNs uint64) {
 		e.applications.put(o.applicationKey, o.applicationName)
 	}
 	if o.elementID != 0 && o.elementName != "" {
-		n.learnElement(e, o, atNs)
+		kept = n.learnElement(e, o, atNs) && kept
 	}
+	return kept
 }

@@ -42,6 +42,9 @@ type Result struct {
 	DroppedSamples uint64
 	// RefusedTemplates counts templates that went beyond a bound.
 	RefusedTemplates uint64
+	// RefusedOptions counts what options records and sFlow samples said and there was no
+	// room to keep, UntoldOptions the options records beyond Config.MaxFactsPerMinute.
+	RefusedOptions, UntoldOptions uint64
 	// DeadNotKept counts dead letters whose bytes were left out for want of room.
 	DeadNotKept uint64
 	// Records says what became of the data records; its fields add up to DataRecords.

@@ -71,6 +71,7 @@ func (n *Normalizer) watchPool(m *message, h *sflow.SampleHeader, rate uint32, c
 	p := d.pools[source]
 	if p == nil {
 		if !n.roomForOption(m.exp.pools) {
+			out.RefusedOptions++
 			return
 		}
 		m.exp.pools++

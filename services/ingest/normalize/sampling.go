@@ -110,16 +110,19 @@ type samplerEntry struct {
 
 // learn stores what an options record said; an id or interface is 0 where it
 // names none. Without room, new ids are not learnt; what was said later stays. It tells
-// whether there is an entry more.
-func (s *samplers) learn(got samplerEntry, id, ifIndex uint64, room bool) (added bool) {
+// whether there is an entry more, and whether there was room.
+func (s *samplers) learn(got samplerEntry, id, ifIndex uint64, room bool) (added, kept bool) {
+	kept = true
 	put := func(m *map[uint64]samplerEntry, k uint64) {
 		if *m == nil {
 			*m = map[uint64]samplerEntry{}
 		}
-		if old, ok := (*m)[k]; ok && old.atNs <= got.atNs || !ok && room {
+		old, ok := (*m)[k]
+		if ok && old.atNs <= got.atNs || !ok && room {
 			(*m)[k] = got
 			added = !ok
 		}
+		kept = ok || room
 	}
 	switch {
 	case id != 0:
@@ -129,7 +132,7 @@ func (s *samplers) learn(got samplerEntry, id, ifIndex uint64, room bool) (added
 	case got.atNs >= s.all.atNs:
 		s.all = got
 	}
-	return added
+	return added, kept
 }
 
 // len is the number of entries.
