@@ -21,6 +21,7 @@ const (
 	penHuawei    = 2011
 	penCisco     = 9
 	penViptela   = 41916
+	penBarracuda = 10704
 )
 
 // Elements of Cisco AVC are its enterprise's; v9, which has no enterprises, adds 0x8000 to
@@ -236,12 +237,16 @@ const (
 	ieCiscoClientPort = element(penCisco)<<16 | 12240
 	ieCiscoServerPort = element(penCisco)<<16 | 12241
 
-	ieIxiaAppName         = element(penIxia)<<16 | 111
-	ieIxiaReverseOctets   = element(penIxia)<<16 | 176
-	ieIxiaReversePackets  = element(penIxia)<<16 | 177
-	ieNtopAppName         = element(penNtop)<<16 | 119
-	ieNtopHTTPURL         = element(penNtop)<<16 | 180
-	ieNtopDNSQuery        = element(penNtop)<<16 | 205
-	ieViptelaVPN          = element(penViptela)<<16 | 4321
+	ieIxiaAppName        = element(penIxia)<<16 | 111
+	ieIxiaReverseOctets  = element(penIxia)<<16 | 176
+	ieIxiaReversePackets = element(penIxia)<<16 | 177
+	ieNtopAppName        = element(penNtop)<<16 | 119
+	ieNtopHTTPURL        = element(penNtop)<<16 | 180
+	ieNtopDNSQuery       = element(penNtop)<<16 | 205
+	ieViptelaVPN         = element(penViptela)<<16 | 4321
+	// Rules by name ("Reporting of Network Flow Information with IPFIX") and by number (NSX,
+	// "IPFIX for the distributed firewall").
+	ieBarracudaRule       = element(penBarracuda)<<16 | 4
+	ieVMwareRule          = element(penVMware)<<16 | 950
 	ieNetscalerRequestURL = element(penNetscaler)<<16 | 130
 )

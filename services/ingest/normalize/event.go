@@ -112,17 +112,17 @@ func (w *eventWriter) known(el element, b []byte) bool {
 	case ieICMPTypeCode4, ieICMPTypeCode6:
 		return setNumber(&w.typeCode, b)
 	case ieCiscoUser, ieUserName, iePANUserID:
-		if e.User == "" {
-			e.User = textOf(b)
-			return true
-		}
-		return false
+		return setText(&e.User, textOf(b))
 	case ieCiscoIngressACL, ieCiscoEgressACL:
 		if e.FirewallRule == "" && !zero(b) {
 			e.FirewallRule = ruleText(b)
 			return true
 		}
 		return zero(b)
+	case ieBarracudaRule:
+		return setText(&e.FirewallRule, textOf(b))
+	case ieVMwareRule:
+		return zero(b) || setText(&e.FirewallRule, render(formNumber, b, 0))
 	case ieObservationSeconds:
 		return w.setTime(secondsNs(uintOf(b)))
 	case ieObservationMillis:
@@ -181,6 +181,15 @@ func setAddress(place *[]byte, b []byte) bool {
 		return false
 	}
 	*place = append([]byte(nil), b...)
+	return true
+}
+
+// setText fills a place for a text.
+func setText(place *string, s string) bool {
+	if *place != "" {
+		return false
+	}
+	*place = s
 	return true
 }
 

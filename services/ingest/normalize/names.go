@@ -23,6 +23,8 @@ func vendorName(e element) string {
 		return vmwareName(e.id())
 	case penCisco:
 		return ciscoName(e.id())
+	case penBarracuda:
+		return barracudaName(e.id())
 	case penViptela:
 		if e == ieViptelaVPN {
 			return "vpnIdentifier"
@@ -183,6 +185,36 @@ func ixiaName(id uint16) string {
 	return ""
 }
 
+func barracudaName(id uint16) string {
+	switch id {
+	case 1:
+		return "timestamp"
+	case 2:
+		return "logOp"
+	case 3:
+		return "trafficType"
+	case 4:
+		return "fwRule"
+	case 5:
+		return "serviceName"
+	case 6:
+		return "reason"
+	case 7:
+		return "reasonText"
+	case 8:
+		return "bindIPv4Address"
+	case 9:
+		return "bindTransportPort"
+	case 10:
+		return "connIPv4Address"
+	case 11:
+		return "connTransportPort"
+	case 12:
+		return "auditCounter"
+	}
+	return ""
+}
+
 // ciscoName names the elements of AVC.
 func ciscoName(id uint16) string {
 	switch id {
@@ -218,12 +250,52 @@ func ciscoName(id uint16) string {
 
 func vmwareName(id uint16) string {
 	switch id {
+	case 880:
+		return "tenantProtocol"
+	case 881:
+		return "tenantSourceIPv4Address"
+	case 882:
+		return "tenantDestinationIPv4Address"
+	case 883:
+		return "tenantSourceIPv6Address"
+	case 884:
+		return "tenantDestinationIPv6Address"
+	case 886:
+		return "tenantSourcePort"
+	case 887:
+		return "tenantDestinationPort"
 	case 888:
-		return "vxlanExportRole"
-	case 889:
-		return "ingressInterfaceAttr"
-	case 890:
 		return "egressInterfaceAttr"
+	case 889:
+		return "vxlanExportRole"
+	case 890:
+		return "ingressInterfaceAttr"
+	case 898:
+		return "virtualObsId"
+	case 950:
+		return "ruleId"
+	case 951:
+		return "vmUuid"
+	case 952:
+		return "vnicIndex"
+	case 953:
+		return "sessionFlags"
+	case 954:
+		return "flowDirection"
+	case 955:
+		return "algControlFlowId"
+	case 956:
+		return "algType"
+	case 957:
+		return "algFlowType"
+	case 958:
+		return "averageLatency"
+	case 959:
+		return "retransmissionCount"
+	case 960:
+		return "vifUuid"
+	case 961:
+		return "vifId"
 	}
 	return ""
 }

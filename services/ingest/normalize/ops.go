@@ -55,6 +55,8 @@ const (
 	opEgressVRF
 	opFirewallEvent
 	opFirewallRule
+	opRuleName
+	opRuleNumber
 	opInitialFlags
 	opUnionFlags
 	opBiflowDirection
@@ -149,6 +151,7 @@ var plainSteps = []struct {
 	{ieIngressVRF, opIngressVRF}, {ieEgressVRF, opEgressVRF},
 	{ieFirewallEvent, opFirewallEvent}, {ieCiscoFirewallEvent, opFirewallEvent},
 	{ieCiscoIngressACL, opFirewallRule}, {ieCiscoEgressACL, opFirewallRule},
+	{ieBarracudaRule, opRuleName}, {ieVMwareRule, opRuleNumber},
 	{ieCERTInitialFlags, opInitialFlags}, {ieCERTUnionFlags, opUnionFlags}, {ieBiflowDirection, opBiflowDirection},
 	{reverse(ieTCPFlags), opReverseFlags}, {ieCERTReverseInitial, opReverseInitialFlags}, {ieCERTReverseUnion, opReverseUnionFlags},
 	{reverse(ieClassOfService), opReverseTos}, {reverse(ieVLAN), opReverseVLAN}, {reverse(ieFlowEndReason), opReverseEndReason},

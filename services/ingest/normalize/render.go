@@ -46,7 +46,8 @@ func formOf(name string) form {
 	case ends("MacAddress"):
 		return formMAC
 	case ends("Name", "Description", "String", "Username", "username", "Url", "Host", "Target", "Method", "Cookie",
-		"Referer", "UserAgent", "ContentType", "Via", "Query", "User", "Application", "XForwardedFor", "Authorization"):
+		"Referer", "UserAgent", "ContentType", "Via", "Query", "User", "Application", "XForwardedFor", "Authorization",
+		"Text", "Rule", "TrafficClass", "Relevance", "vifId", "virtualObsId"):
 		return formText
 	case name == "applicationId", ends("AclId", "ChainId", "Section", "Data"):
 		return formBytes

@@ -3,6 +3,7 @@ package normalize
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -269,6 +270,14 @@ func (n *Normalizer) runLate(m *message, st *step, v uint64, data []byte, bounds
 	case opApplicationName:
 		if b := trimText(st.bytes(data, bounds)); len(b) > 0 {
 			f.Application = n.texts.text(b)
+		}
+	case opRuleName:
+		if b := trimText(st.bytes(data, bounds)); len(b) > 0 {
+			f.FirewallRule = n.texts.text(b)
+		}
+	case opRuleNumber:
+		if v != 0 {
+			f.FirewallRule = strconv.FormatUint(v, 10)
 		}
 	case opUser:
 		if b := trimText(st.bytes(data, bounds)); len(b) > 0 {
