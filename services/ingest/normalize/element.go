@@ -22,6 +22,7 @@ const (
 	penCisco     = 9
 	penViptela   = 41916
 	penBarracuda = 10704
+	penNokia     = 637
 )
 
 // Elements of Cisco AVC are its enterprise's; v9, which has no enterprises, adds 0x8000 to
@@ -246,7 +247,10 @@ const (
 	ieViptelaVPN         = element(penViptela)<<16 | 4321
 	// Rules by name ("Reporting of Network Flow Information with IPFIX") and by number (NSX,
 	// "IPFIX for the distributed firewall").
-	ieBarracudaRule       = element(penBarracuda)<<16 | 4
-	ieVMwareRule          = element(penVMware)<<16 | 950
+	ieBarracudaRule = element(penBarracuda)<<16 | 4
+	ieVMwareRule    = element(penVMware)<<16 | 950
+	// Nokia's NAT log (Multiservice ISA and ESA Guide, "Template formats"): who is translated,
+	// with the address before translation behind an @.
+	ieNokiaNATSubscriber  = element(penNokia)<<16 | 93
 	ieNetscalerRequestURL = element(penNetscaler)<<16 | 130
 )

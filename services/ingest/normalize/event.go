@@ -2,6 +2,8 @@ package normalize
 
 import (
 	"math"
+	"net/netip"
+	"strings"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
 
@@ -111,7 +113,7 @@ func (w *eventWriter) known(el element, b []byte) bool {
 		return setNumber(&e.IcmpCode, b)
 	case ieICMPTypeCode4, ieICMPTypeCode6:
 		return setNumber(&w.typeCode, b)
-	case ieCiscoUser, ieUserName, iePANUserID:
+	case ieCiscoUser, ieUserName, iePANUserID, ieNokiaNATSubscriber:
 		return setText(&e.User, textOf(b))
 	case ieCiscoIngressACL, ieCiscoEgressACL:
 		if e.FirewallRule == "" && !zero(b) {
@@ -151,6 +153,9 @@ func (w *eventWriter) setTime(ns uint64) bool {
 func (w *eventWriter) finish(t *template) {
 	e := w.e
 	e.Realm = w.m.exp.realmOf(w.vrf, w.vlan)
+	if t.plan.natLog {
+		w.natLog(t)
+	}
 	if e.TimeEventNs == 0 {
 		e.TimeEventNs = w.m.corrected(w.m.exportNs)
 	}
@@ -168,6 +173,30 @@ func (w *eventWriter) finish(t *template) {
 	}
 	e.SrcPort, e.DstPort, e.PostSrcPort, e.PostDstPort = 0, 0, 0, 0
 }
+
+// natLog makes an event of Nokia's NAT log like others: the source is the one before
+// translation, which the user's name ends with. In the older of its two formats the
+// element of the source has the one after. A record with an end tells that the
+// translation has ended.
+func (w *eventWriter) natLog(t *template) {
+	e := w.e
+	if e.PostSrcAddr == nil {
+		e.PostSrcAddr = e.SrcAddr
+	}
+	e.SrcAddr = nil
+	if a, err := netip.ParseAddr(e.User[strings.LastIndexByte(e.User, '@')+1:]); err == nil {
+		e.SrcAddr = a.AsSlice()
+	}
+	if len(e.SrcAddr) == 4 && e.NatEvent == 0 {
+		e.NatEvent = nat44Created
+		if t.plan.end != timeNone {
+			e.NatEvent = nat44Deleted
+		}
+	}
+}
+
+// NAT events (RFC 8158 §5.1).
+const nat44Created, nat44Deleted = 4, 5
 
 // setAddress fills a place for an address.
 func setAddress(place *[]byte, b []byte) bool {

@@ -23,6 +23,8 @@ func vendorName(e element) string {
 		return vmwareName(e.id())
 	case penCisco:
 		return ciscoName(e.id())
+	case penNokia:
+		return nokiaName(e.id())
 	case penBarracuda:
 		return barracudaName(e.id())
 	case penViptela:
@@ -181,6 +183,18 @@ func ixiaName(id uint16) string {
 		return "reverseOctetDeltaCount"
 	case 177:
 		return "reversePacketDeltaCount"
+	}
+	return ""
+}
+
+func nokiaName(id uint16) string {
+	switch id {
+	case 91:
+		return "insideServiceId"
+	case 92:
+		return "outsideServiceId"
+	case 93:
+		return "natSubscriberString"
 	}
 	return ""
 }

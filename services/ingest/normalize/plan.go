@@ -38,6 +38,7 @@ type plan struct {
 	// since its last word, depending on the event (NSEL).
 	session   bool
 	reverse   bool // it may describe the way back too
+	natLog    bool // of Nokia's: the address before translation stands in a text
 	clients   bool // the source is the client, the destination the server (Cisco AVC)
 	hint      bool // the source is the initiator, by kind of record
 	rfc5103   bool // it has elements of the way back
@@ -238,7 +239,7 @@ func (c *compiler) classify(t *template) {
 		ieInitiatorOctets, ieInitiatorPackets)
 	c.p.labels = labels{
 		firewall: l.any(ieFirewallEvent, ieCiscoFirewallEvent),
-		nat:      l.has(ieNATEvent),
+		nat:      l.any(ieNATEvent, ieNokiaNATSubscriber),
 		packet:   l.any(ieFrameSection, ieLayer2Section, ieIPHeaderSection) && !(key && volume),
 	}
 	for i := range t.fields {
@@ -246,6 +247,7 @@ func (c *compiler) classify(t *template) {
 			c.p.labels.app = true
 		}
 	}
+	c.p.natLog = l.has(ieNokiaNATSubscriber)
 	c.p.labels.flow = key && volume && !c.p.labels.app
 	c.p.event = c.eventKind(key, volume)
 }
