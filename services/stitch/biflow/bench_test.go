@@ -174,6 +174,18 @@ func TestTickDoesNotAllocateInSteadyState(t *testing.T) {
 	}
 }
 
+// TestSnapshotAllocatesOnce: the memory of a snapshot is there at once.
+func TestSnapshotAllocatesOnce(t *testing.T) {
+	table, l := New(patient()), newLoad(100)
+	for range 100 {
+		tick, flows := l.next()
+		table.Tick(tick, flows, nowhere)
+	}
+	if n := testing.AllocsPerRun(10, func() { table.AppendSnapshot(nil) }); n > 2 {
+		t.Errorf("%.1f allocations for a snapshot of %d conversations, want that of its memory and little else", n, table.Stats().Open)
+	}
+}
+
 // BenchmarkSnapshot is the cost of a million open conversations going into a
 // snapshot and out of it.
 func BenchmarkSnapshot(b *testing.B) {

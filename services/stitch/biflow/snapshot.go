@@ -2,6 +2,7 @@ package biflow
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/snap"
 )
@@ -9,11 +10,15 @@ import (
 // snapshotVersion changes with the layout below.
 const snapshotVersion = 5
 
+// usualConv is about how many bytes an open conversation takes in a snapshot: memory that
+// grows piece by piece is copied, and touched for the first time, again and again.
+const usualConv = 80
+
 // AppendSnapshot appends the whole state: the observation points and the origins,
 // who was evicted, then key by key the conversations, each chain oldest first, so
 // that reading it back builds the same chains.
 func (t *Table) AppendSnapshot(dst []byte) []byte {
-	s := snap.Writer{B: dst}
+	s := snap.Writer{B: slices.Grow(dst, 1<<10+usualConv*t.open)}
 	s.Uint(snapshotVersion)
 	s.Int(int64(t.now))
 	t.origins.points.append(&s)
