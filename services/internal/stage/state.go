@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,8 +74,7 @@ func pack(data []byte) (p packed) {
 	p.size = int64(len(data))
 	for {
 		n := min(len(data), stateChunk)
-		room := buffers.get(s2.MaxEncodedLen(n))
-		chunk := s2.Encode(room[:cap(room)], data[:n])
+		chunk := packChunk(data[:n])
 		p.chunks = append(p.chunks, chunk)
 		p.bytes += len(chunk)
 		p.crc = crc32.Update(p.crc, castagnoli, chunk)
@@ -82,6 +82,24 @@ func pack(data []byte) (p packed) {
 			return p
 		}
 	}
+}
+
+// packSample is how much of a chunk is compressed to see whether the rest is worth it.
+const packSample = 32 << 10
+
+// packChunk compresses a chunk. Where a sample does not lose a quarter, such as addresses and
+// ports of which each is another, that takes longer than to write the bytes: then the chunk
+// is a single literal, of the same format (google/snappy, format_description.txt: the
+// length, and an element with a length of three bytes).
+func packChunk(data []byte) []byte {
+	room := buffers.get(s2.MaxEncodedLen(len(data)))
+	room = room[:cap(room)]
+	if len(data) <= packSample || 4*len(s2.Encode(room, data[:packSample])) <= 3*packSample {
+		return s2.Encode(room, data)
+	}
+	n := len(data) - 1
+	b := binary.AppendUvarint(room[:0], uint64(len(data)))
+	return append(append(b, 62<<2, byte(n), byte(n>>8), byte(n>>16)), data...)
 }
 
 func (p *packed) free() {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -97,6 +98,31 @@ func storeFirstVersion(ctx context.Context, t *testing.T, s *stateLog, data []by
 	}{{text[half:], headerChunk, "1"}, {manifest, headerManifest, "1"}} {
 		if _, err := s.append(ctx, add.value, "one", add.name, add.text); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestPackChunk: what hardly shrinks is kept as it is, in the same format, all else is
+// compressed.
+func TestPackChunk(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	random := make([]byte, stateChunk)
+	for i := range random {
+		random[i] = byte(rng.Uint32())
+	}
+	order := bytes.Repeat([]byte("one after the other "), stateChunk/20)
+	for _, c := range []struct {
+		data  []byte
+		plain bool
+	}{{nil, false}, {random[:1], false}, {random[:packSample], false}, {random[:packSample+1], true}, {random, true}, {order, false},
+		{append(order[:100_000:100_000], random[:100_000]...), false}} {
+		packed := packChunk(c.data)
+		got, err := s2.Decode(nil, packed)
+		if err != nil || !bytes.Equal(got, c.data) {
+			t.Errorf("of %d bytes %d came back (%v)", len(c.data), len(got), err)
+		}
+		if plain := bytes.HasSuffix(packed, c.data) && len(packed) == len(c.data)+3+4; plain != c.plain {
+			t.Errorf("%d bytes became %d", len(c.data), len(packed))
 		}
 	}
 }
