@@ -282,7 +282,8 @@ type Biflow struct {
 	Segments uint32 `protobuf:"varint,29,opt,name=segments,proto3" json:"segments,omitempty"`
 	// Every observation point that reported, once, in order of address. Only who, not how much.
 	Reporters []*Reporter `protobuf:"bytes,30,rep,name=reporters,proto3" json:"reporters,omitempty"`
-	// The largest sampling rate of a counted flow; 0 is unknown.
+	// The sampling rate of the counted flows; 0 is unknown. Where they had several, all
+	// counts are multiplied out, and this is 1.
 	SamplingRate uint64       `protobuf:"varint,31,opt,name=sampling_rate,json=samplingRate,proto3" json:"sampling_rate,omitempty"`
 	SamplingKind SamplingKind `protobuf:"varint,32,opt,name=sampling_kind,json=samplingKind,proto3,enum=flow.v1.SamplingKind" json:"sampling_kind,omitempty"`
 	// The worst of its flows.

@@ -12,7 +12,7 @@ import (
 //	total, known := flowv1.Estimate(f.Bytes, f.SamplingRate, f.SamplingKind)
 //
 // It holds for the counts of a Flow, a Reporter (by the rate of its own; it is sampled
-// in the flow's way) and a Biflow (by the largest rate of its flows: from above).
+// in the flow's way) and a Biflow (whose flows had this rate, or several and it is 1).
 //
 //   - Packets sampled: each stands for sampling_rate packets. The standard error is
 //     about one part in the square root of the packets seen, which is all of it for a

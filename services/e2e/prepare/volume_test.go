@@ -131,6 +131,8 @@ func TestVolumeAgainstTruth(t *testing.T) {
 			sampled(c)
 			c.HashSampling = true
 		}), designated, -10, 10},
+		{"2 exporters, the second 1:1000", lossless(2, func(c *simulate.PathConfig) { c.Sampling = []uint32{1, 1000} }), merge.Default(), -10, 30},
+		{"2 exporters, the second 1:1000, the first designated", lossless(2, func(c *simulate.PathConfig) { c.Sampling = []uint32{1, 1000} }), designated, 0, 0},
 	} {
 		last, truths := throughPipeline(t, c.cfg, c.dedup)
 		want, got := volumesOf(truths), volumes{}

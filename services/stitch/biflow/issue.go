@@ -23,6 +23,9 @@ func (t *Table) issue(c *conv, reason flowv1.CloseReason, out outlet) {
 	b.DirectionRevised, b.DirectionConflict = c.has(revised), c.has(conflict)
 	b.ConnState, b.CloseReason = c.state(j.side, &sent), reason
 	b.SamplingRate = o.rate
+	if o.mixed {
+		b.SamplingRate = 1
+	}
 	b.SamplingKind, b.TimeQuality = flowv1.SamplingKind(o.kind), flowv1.TimeQuality(o.quality)
 	b.PacketsUnknown = c.has(packetsUnknown)
 	news := [2]volume{low, high}

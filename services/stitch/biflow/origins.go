@@ -38,6 +38,8 @@ type measured struct {
 	rate uint64
 	timeouts
 	kind, quality uint8
+	// mixed: flows stood for different numbers of packets each (worth).
+	mixed bool
 }
 
 // origins gives numbers to origins. One never changes: a conversation of which more
@@ -104,7 +106,7 @@ func (os *origins) after(from uint32, s *segment, earliest bool) uint32 {
 	os.begin(from)
 	os.takeIn(s, earliest)
 	to := os.finish(from)
-	*at = step{*s.point, measured{s.rate, s.timeouts, s.kind, s.quality}, from, to + 1, os.forgotten, s.side, earliest}
+	*at = step{*s.point, measured{s.rate, s.timeouts, s.kind, s.quality, false}, from, to + 1, os.forgotten, s.side, earliest}
 	return to
 }
 
@@ -129,6 +131,7 @@ func (os *origins) begin(from uint32) {
 func (os *origins) takeIn(s *segment, earliest bool) {
 	o := &os.scratch
 	p := os.insert(s.point)
+	o.mixed = o.mixed || o.first != [2]uint32{none, none} && o.worth() != worth(s.rate, s.kind)
 	if earliest {
 		o.first[s.side] = p
 	}
@@ -205,7 +208,7 @@ func (os *origins) take(o *origin) uint32 {
 
 func (o *origin) hash() uint64 {
 	h := fold(o.rate^uint64(o.kind)<<40^uint64(o.quality)<<48, 0x8bb84b93962eacc9)
-	h = fold(h^uint64(o.active)<<16^uint64(o.inactive), 0x4b33a62ed433d4a3)
+	h = fold(h^uint64(o.active)<<16^uint64(o.inactive)^oneIf(o.mixed)<<32, 0x4b33a62ed433d4a3)
 	h = fold(h^uint64(o.first[0])<<32^uint64(o.first[1]), 0x4b33a62ed433d4a3)
 	for _, m := range o.members {
 		h = fold(h^uint64(m), 0x8bb84b93962eacc9)

@@ -48,6 +48,7 @@ func TestOriginsAreWhatCameTogether(t *testing.T) {
 			came = append(came, v.point)
 		}
 		c.origin = os.after(c.origin, &s, earliest)
+		c.mixed = c.mixed || c.first != [2]*point{} && max(c.rate, 1) != max(s.rate, 1)
 		if earliest {
 			c.first[s.side] = &p
 		}

@@ -121,7 +121,7 @@ func (r *restorer) readOrigin(o *origin) bool {
 	o.rate, o.active, o.inactive = r.Uint(), r.uint16(), r.uint16()
 	var b [2]byte
 	r.Fixed(b[:])
-	o.kind, o.quality = b[0], b[1]
+	o.kind, o.quality, o.mixed = b[0], b[1], r.Bool()
 	if !r.ok() {
 		return false
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // snapshotVersion changes with the layout below.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // usualConv is about how many bytes an open conversation takes in a snapshot: memory that
 // grows piece by piece is copied, and touched for the first time, again and again.
@@ -78,6 +78,7 @@ func (os *origins) append(s *snap.Writer) {
 		s.Uint(uint64(o.active))
 		s.Uint(uint64(o.inactive))
 		s.Fixed([]byte{o.kind, o.quality})
+		s.Bool(o.mixed)
 	}
 }
 

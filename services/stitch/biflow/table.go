@@ -156,7 +156,8 @@ func (t *Table) add(c *conv, side int, s *segment) {
 		c.icmp[side] = s.icmp
 	}
 	h.end.set(max(h.end.ns(), s.end))
-	t.count(c, side, s.bytes, s.packets)
+	bytes, packets := t.inUnits(c, s)
+	t.count(c, side, bytes, packets)
 	h.flags |= flags
 	h.segments++
 	c.longest = max(c.longest, segmentLength(s))

@@ -339,6 +339,39 @@ func TestLargeVolumesAddUp(t *testing.T) {
 	}
 }
 
+// TestRatesMeet: counts of several sampling rates are told multiplied out; those of one
+// as they were metered, and so is what is new.
+func TestRatesMeet(t *testing.T) {
+	const a, b = "10.0.0.1:50000", "10.0.0.2:443"
+	at := func(rate uint64, f *flowv1.Flow) *flowv1.Flow {
+		f.SamplingRate, f.SamplingKind = rate, flowv1.SamplingKind_SAMPLING_KIND_NONE
+		if rate > 1 {
+			f.SamplingKind = flowv1.SamplingKind_SAMPLING_KIND_PACKET
+		}
+		return f
+	}
+	f := func(name, want string, flows ...*flowv1.Flow) {
+		t.Helper()
+		for how, got := range map[string][]*flowv1.Biflow{"as it is": play(flows), "restored": playRestored(t, flows)} {
+			var s strings.Builder
+			for _, v := range got {
+				fmt.Fprintf(&s, "%d/%d (+%d/%d) at %d\n", v.ClientPackets, v.ServerPackets, v.NewClientPackets, v.NewServerPackets, v.SamplingRate)
+			}
+			if s.String() != want {
+				t.Errorf("%s, %s: told\n%swant\n%s", name, how, s.String(), want)
+			}
+		}
+	}
+	f("one rate", "5/0 (+5/0) at 100\n7/3 (+2/3) at 100\n7/3 (+0/0) at 100\n",
+		at(100, tcp(a, b, 0, 1, 5, 0x1a)), at(100, tcp(a, b, 60, 70, 2, 0x18)), at(100, tcp(b, a, 60, 70, 3, 0x18)))
+	f("each way by another", "5/0 (+5/0) at 100\n500/40 (+0/40) at 1\n500/40 (+0/0) at 1\n",
+		at(100, tcp(a, b, 0, 1, 5, 0x1a)), at(1, tcp(b, a, 60, 70, 40, 0x18)))
+	f("one way by two in turn", "5/0 (+5/0) at 1\n205/0 (+200/0) at 1\n211/0 (+6/0) at 1\n211/0 (+0/0) at 1\n",
+		at(1, tcp(a, b, 0, 1, 5, 0x1a)), at(100, tcp(a, b, 60, 70, 2, 0x18)), at(1, tcp(a, b, 130, 131, 6, 0x18)))
+	f("one that does not tell", "5/0 (+5/0) at 0\n7/0 (+2/0) at 1\n7/0 (+0/0) at 1\n",
+		at(0, tcp(a, b, 0, 1, 5, 0x1a)), at(1, tcp(a, b, 60, 70, 2, 0x18)))
+}
+
 // TestTranslationAndReporters: the tuple after translation is linked to its side,
 // whichever half tells it, and everyone who reported is named once.
 func TestTranslationAndReporters(t *testing.T) {
