@@ -34,6 +34,8 @@ type exporter struct {
 	// templates, fields, samplers and pools count those of all its domains.
 	templates, fields, samplers, pools int
 	firstNs, lastNs                    uint64
+	// expiryNs is before when none of its templates expires.
+	expiryNs uint64
 	// announced counts its new templates, told its options records.
 	announced, told minutely
 	// notices counts those of all its domains.

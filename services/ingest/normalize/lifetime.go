@@ -55,31 +55,33 @@ func (l *lifetime) outlived(nowNs uint64) bool { return l.untilNs+maxLifetimeNs 
 // minute, everybody's. It tells whether there were any.
 func (n *Normalizer) dropExpired(e *exporter, nowNs uint64) bool {
 	before := n.templates
-	n.dropTemplates(e, expiredAt(nowNs))
+	n.tidy(e, nowNs)
 	if n.templates == before && nowNs >= n.nextExpiryNs {
 		n.nextExpiryNs = nowNs + uint64(time.Minute)
 		for _, other := range n.exporters {
-			n.dropTemplates(other, expiredAt(nowNs))
+			n.tidy(other, nowNs)
 		}
 	}
 	return n.templates < before
 }
 
-// expiredAt tells which templates have had their time.
-func expiredAt(nowNs uint64) func(*template) bool {
-	return func(t *template) bool { return t.lifetime.untilNs < nowNs }
-}
-
-// dropTemplates gives up the templates of an exporter for which gone is true.
-// Those of sessions live as long as these.
-func (n *Normalizer) dropTemplates(e *exporter, gone func(*template) bool) {
+// tidy gives up the templates of an exporter that have expired. Those of sessions live as
+// long as these. Until the next one expires, there is nothing to look for: an exporter
+// that has no room for ever new templates asks for it with each.
+func (n *Normalizer) tidy(e *exporter, nowNs uint64) {
+	if nowNs <= e.expiryNs {
+		return
+	}
+	e.expiryNs = never
 	for key, d := range e.domains {
 		if key.session != 0 {
 			continue
 		}
 		for t := range d.allTemplates() {
-			if gone(t) {
+			if t.lifetime.untilNs < nowNs {
 				n.forgetTemplate(e, d, t)
+			} else {
+				e.expiryNs = min(e.expiryNs, t.lifetime.untilNs)
 			}
 		}
 	}

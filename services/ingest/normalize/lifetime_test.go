@@ -58,6 +58,25 @@ func TestExpiredTemplatesMakeRoom(t *testing.T) {
 	}
 }
 
+// TestRefusalsCostNothing: while none of an exporter's templates can have expired, they are
+// not looked through for one that makes room, however many it sends.
+func TestRefusalsCostNothing(t *testing.T) {
+	cfg := Default()
+	cfg.MaxExporterTemplates = 4
+	n, out := New(cfg), &Result{}
+	for id := uint16(300); id < 305; id++ {
+		n.Datagram(ipfix().template(id, tuple...).datagram(), out)
+	}
+	d := n.exporters[exporterAddr].lastDomain
+	d.templates[300].lifetime.untilNs = 0 // only looking would tell
+	for id := uint16(305); id < 310; id++ {
+		n.Datagram(after(ipfix().template(id, tuple...).datagram(), time.Minute), out)
+	}
+	if out.RefusedTemplates != 6 || d.templates[300] == nil {
+		t.Errorf("%d refused, want 6", out.RefusedTemplates)
+	}
+}
+
 // An expired template that makes room for its own successor is given up once.
 func TestExpiredTemplateIsRedefined(t *testing.T) {
 	cfg := Default()

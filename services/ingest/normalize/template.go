@@ -206,7 +206,7 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 		return old, false
 	}
 	if len(d.variants) >= maxVariants {
-		n.dropTemplates(e, expiredAt(atNs))
+		n.tidy(e, atNs)
 	}
 	apart := old != nil && d.setApart(old, port, atNs)
 	if apart {
@@ -233,6 +233,7 @@ func (n *Normalizer) define(e *exporter, d *domain, r *templateRecord, raw []byt
 		}
 		d.templates[r.id], d.last = t, t
 	}
+	e.expiryNs = min(e.expiryNs, t.lifetime.untilNs)
 	n.templates++
 	n.fields += len(t.fields)
 	e.templates++
