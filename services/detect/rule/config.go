@@ -24,8 +24,8 @@ type Config struct {
 
 // Networks says which addresses are ours.
 type Networks struct {
-	Internal []netset.Prefix `yaml:"internal" doc:"our own networks"`
-	Darknet  []netset.Prefix `yaml:"darknet" doc:"networks of ours without hosts: who calls there is lost or looking around"`
+	Internal netset.Networks `yaml:"internal" doc:"our own networks"`
+	Darknet  netset.Networks `yaml:"darknet" doc:"networks of ours without hosts: who calls there is lost or looking around"`
 }
 
 // Common is what every rule has.
@@ -33,8 +33,8 @@ type Common struct {
 	Enabled      bool            `yaml:"enabled" doc:"whether the rule runs"`
 	Severity     Severity        `yaml:"severity" doc:"informational, low, medium, high or critical"`
 	Quiet        time.Duration   `yaml:"quiet" doc:"a finding without news for this long is closed"`
-	AllowClients []netset.Prefix `yaml:"allow_clients" doc:"clients the rule never accuses: scanners of our own, monitoring"`
-	AllowServers []netset.Prefix `yaml:"allow_servers" doc:"servers that do not count"`
+	AllowClients netset.Networks `yaml:"allow_clients" doc:"clients the rule never accuses: scanners of our own, monitoring"`
+	AllowServers netset.Networks `yaml:"allow_servers" doc:"servers that do not count"`
 }
 
 // Threshold is a number of distinct targets within a time.

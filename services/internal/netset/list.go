@@ -11,19 +11,34 @@ import (
 type List []netip.Prefix
 
 // UnmarshalYAML reads a list of words.
-func (l *List) UnmarshalYAML(read func(any) error) error {
+func (l *List) UnmarshalYAML(read func(any) error) (err error) {
+	*l, err = readWords(read, netip.ParsePrefix)
+	return err
+}
+
+// Networks is a list of what Parse reads. It reads itself, as List does.
+type Networks []Prefix
+
+// UnmarshalYAML reads a list of words.
+func (l *Networks) UnmarshalYAML(read func(any) error) (err error) {
+	*l, err = readWords(read, Parse)
+	return err
+}
+
+func readWords[P any](read func(any) error, parse func(string) (P, error)) ([]P, error) {
 	var words []string
 	if err := read(&words); err != nil {
-		return fmt.Errorf("cannot read a list of prefixes: %w", err)
+		return nil, fmt.Errorf("cannot read a list of prefixes: %w", err)
 	}
-	prefixes := make(List, len(words))
+	list := make([]P, len(words))
 	for i, word := range words {
-		if err := prefixes[i].UnmarshalText([]byte(word)); err != nil {
-			return fmt.Errorf("[%d]: %w", i, err)
+		p, err := parse(word)
+		if err != nil {
+			return nil, fmt.Errorf("[%d]: %w", i, err)
 		}
+		list[i] = p
 	}
-	*l = prefixes
-	return nil
+	return list, nil
 }
 
 // Set is the set of the prefixes.

@@ -13,7 +13,8 @@ import (
 )
 
 type listConfig struct {
-	Allow List `yaml:"allow"`
+	Allow List     `yaml:"allow"`
+	Ours  Networks `yaml:"ours"`
 	Sites []struct {
 		CIDR List `yaml:"cidr"`
 	} `yaml:"sites"`
@@ -39,6 +40,13 @@ func TestListInAFile(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "f:3:3: allow[1]: \"192.0.2.1\" is no prefix") {
 		t.Errorf("got %v", err)
 	}
+	if err := conf.LoadYAML(&cfg, "f", []byte("ours: [192.0.2.1, \"2001:db8::/32\"]\n")); err != nil || cfg.Ours[0].Bits() != 32 || cfg.Ours[1].Bits() != 32 {
+		t.Errorf("%v, %v", cfg.Ours, err)
+	}
+	err = conf.LoadYAML(&cfg, "f", []byte("ours: [192.0.2.1/24]\n"))
+	if err == nil || !strings.HasPrefix(err.Error(), "f:1:8: ours[0]: ") || !strings.HasSuffix(err.Error(), "write 192.0.2.0/24") {
+		t.Errorf("got %v", err)
+	}
 	if err := conf.LoadYAML(&cfg, "f", []byte("allow: 192.0.2.0/24\n")); err == nil || !strings.Contains(err.Error(), "where a list ([a, b]) is wanted") {
 		t.Errorf("got %v", err)
 	}
@@ -46,23 +54,25 @@ func TestListInAFile(t *testing.T) {
 
 // Ten times the list takes ten times the memory to read, not a hundred times.
 func TestLongListsAreReadInTime(t *testing.T) {
-	read := func(n int) uint64 {
+	read := func(list string, n int) uint64 {
 		var text strings.Builder
-		text.WriteString("allow:\n")
+		text.WriteString(list + ":\n")
 		for i := range n {
 			fmt.Fprintf(&text, "- 10.%d.%d.0/24\n", i>>8, i&0xff)
 		}
 		var cfg listConfig
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if err := conf.LoadYAML(&cfg, "f", []byte(text.String())); err != nil || len(cfg.Allow) != n {
-			t.Fatalf("%d of %d prefixes: %v", len(cfg.Allow), n, err)
+		if err := conf.LoadYAML(&cfg, "f", []byte(text.String())); err != nil || len(cfg.Allow)+len(cfg.Ours) != n {
+			t.Fatalf("%d of %d prefixes: %v", len(cfg.Allow)+len(cfg.Ours), n, err)
 		}
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc - before.TotalAlloc
 	}
-	if few, many := read(200), read(2000); many > 20*few {
-		t.Errorf("200 prefixes take %d bytes, 2000 take %d", few, many)
+	for _, list := range []string{"allow", "ours"} {
+		if few, many := read(list, 200), read(list, 2000); many > 20*few {
+			t.Errorf("%s: 200 prefixes take %d bytes, 2000 take %d", list, few, many)
+		}
 	}
 }
 
