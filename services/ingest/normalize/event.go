@@ -3,6 +3,7 @@ package normalize
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
@@ -30,12 +31,23 @@ func (n *Normalizer) event(m *message, t *template, data []byte, bounds []span, 
 		if isList(f.element) && n.listAttributes(m, f.element, b, &e.Attributes, &left) {
 			continue
 		}
-		if !w.known(f.element, b) {
-			setAttribute(&e.Attributes, f.name, render(f.form, b, m.receivedNs))
+		if w.known(f.element, b) {
+			continue
+		}
+		setAttribute(&e.Attributes, f.name, render(f.form, b, m.receivedNs))
+		if f.element == ieApplicationID && !t.has(ieApplicationName) {
+			if name, ok := m.exp.applications.get(applicationKey(b)); ok {
+				setAttribute(&e.Attributes, n.names.name(ieApplicationName), name)
+			}
 		}
 	}
 	w.finish(t)
 	out.Events = append(out.Events, e)
+}
+
+// has tells whether a template has an element.
+func (t *template) has(e element) bool {
+	return slices.ContainsFunc(t.fields, func(f field) bool { return f.element == e })
 }
 
 // setAttribute adds an attribute under a name that is still free. Empty texts

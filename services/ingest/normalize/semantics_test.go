@@ -183,6 +183,17 @@ func TestApplicationNames(t *testing.T) {
 			t.Errorf("application %q, want %q", got, want)
 		}
 	}
+	// An event keeps the number, and has the name beside it.
+	w.template(301, spec{ieSrcMAC, 6}, spec{ieApplicationID, 4})
+	for _, id := range []uint64{0x0d000050, 0x03000050} {
+		w.set(301, values(6, 1, 4, id)...)
+	}
+	out = run(Default(), w.datagram())
+	for i, want := range []string{"webex", ""} {
+		if got := out.Events[i].Attributes; got["applicationName"] != want || got["applicationId"] == "" {
+			t.Errorf("event %v, want %q", got, want)
+		}
+	}
 	for want, id := range map[string][]byte{
 		"20:12356:40568":         values(1, 20, 4, 12356, 4, 40568), // an enterprise's
 		"20:12356":               values(1, 20, 4, 12356),
