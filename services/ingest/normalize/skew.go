@@ -20,7 +20,7 @@ const (
 	skewBeginMs, skewEndMs = 2000, 1000
 	// A clock that is off by jumpMs more or less than it was has been set: after so many
 	// datagrams in a row, over so long, that agree to within skewBeginMs.
-	jumpMs, jumpDatagrams, jumpSpanNs = 60_000, 3, 2 * nsPerS
+	jumpMs, jumpDatagrams, jumpSpanNs = 20_000, 3, 2 * nsPerS
 	// skewAttribute is how a fact tells of the correction, in milliseconds.
 	skewAttribute = "clockSkewMilliseconds"
 )

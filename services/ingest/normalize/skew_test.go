@@ -73,7 +73,9 @@ func TestSkew(t *testing.T) {
 	f("set back", "0s 0s, 10m20s 2h0m0s", hour, from(10*time.Minute, 0, 2*hour))
 	f("set right", "0s 0s, 20s 2h0m0s, 10m0s 0s", hour, from(10*time.Minute, 2*hour, 0))
 	f("set, and a little off", "0s 0s, 10m0s -2h0m2s", hour, from(10*time.Minute, -1500*time.Millisecond, -2*hour-1500*time.Millisecond))
-	f("a step of less than a minute is followed as a drift is", "0s 0s, 14m50s 50s", hour, from(10*time.Minute, 0, 50*time.Second))
+	f("set ahead a little", "0s 0s, 10m0s -30s", hour, from(10*time.Minute, 0, -30*time.Second))
+	f("set back a little", "0s 0s, 10m20s 30s", hour, from(10*time.Minute, 0, 30*time.Second))
+	f("a small step is followed as a drift is", "0s 0s, 14m50s 15s", hour, from(10*time.Minute, 0, 15*time.Second))
 	f("a leap second", "0s 0s", hour, from(10*time.Minute, 0, -time.Second))
 	odd := func(off time.Duration) func(time.Duration) time.Duration {
 		return func(at time.Duration) time.Duration {
