@@ -47,7 +47,7 @@ func Default() Config {
 		Allow:            netset.List{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
 		ReceiveBuffer:    16 << 20,
 		Readers:          1,
-		QueueBytes:       64 << 20,
+		QueueBytes:       128 << 20,
 		Limits:           defaultLimits(),
 		Streams:          defaultStreams(),
 		MetricsExporters: 256,
@@ -80,7 +80,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, conf.Invalid("decoders", "from 0 to 256", "change %d; 0 goes by the number of processors", c.Decoders))
 	}
 	if c.QueueBytes < 1<<20 {
-		errs = append(errs, conf.Invalid("queue_bytes", "at least 1MiB", "change %s; 64MiB is the default", c.QueueBytes))
+		errs = append(errs, conf.Invalid("queue_bytes", "at least 1MiB", "change %s; 128MiB is the default", c.QueueBytes))
 	}
 	if c.MetricsExporters < 1 || c.MetricsExporters > 100_000 {
 		errs = append(errs, conf.Invalid("metrics_exporters", "from 1 to 100000", "change %d; 256 is the default", c.MetricsExporters))

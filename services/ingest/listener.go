@@ -53,9 +53,11 @@ func (l *listener) run(ctx context.Context) error {
 	defer in.close()
 	defer context.AfterFunc(ctx, in.stop)()
 	pause := readPause(l.buffer)
+	burst := 0 // bytes since the last pause
 	for left := l.buffer; left > 0; {
 		n, err := in.receive()
 		bytes := l.take(in, n)
+		burst += bytes
 		switch {
 		case ctx.Err() != nil && (n == 0 || err != nil):
 			return nil
@@ -65,8 +67,12 @@ func (l *listener) run(ctx context.Context) error {
 			return fmt.Errorf("cannot read %s: %w", l.conn.LocalAddr(), err)
 		case err != nil:
 			l.metrics.readErrors.Inc() // such as an ICMP error that came back: it concerns nobody's datagrams
+		case n < receiveBatch && burst > l.buffer/hurry:
+			time.Sleep(pause / hurry)
+			burst = 0
 		case n < receiveBatch:
 			time.Sleep(pause)
+			burst = 0
 		}
 	}
 	return nil
@@ -93,6 +99,9 @@ const (
 	maxReadPause = 20 * time.Millisecond
 	// minReadPause is the least that is worth it.
 	minReadPause = 500 * time.Microsecond
+	// hurry is what part of the buffer a burst may fill before the pauses become as much
+	// shorter: where processors are short, a reader wakes up late.
+	hurry = 16
 	// pauseRate, in bytes a second, must not fill more than half of the buffer in the
 	// meantime: 2.4 Gbit/s, which is more than a decoder can take.
 	pauseRate = 300e6
