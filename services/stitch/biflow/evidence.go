@@ -1,6 +1,8 @@
 package biflow
 
 import (
+	"slices"
+
 	"github.com/flowledger/flowledger/services/internal/flow"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -65,7 +67,8 @@ type judgement struct {
 	conflict bool
 	// reason is how sure the evidence that decided is by itself.
 	reason uint8
-	// stands tells that the evidence for what was told last is still there.
+	// stands tells that the evidence for the other side, which was told last, is still
+	// there.
 	stands bool
 }
 
@@ -81,11 +84,10 @@ type opinion struct {
 // all packets were counted, port is what their ports tell.
 func (c *conv) judge(final, sameExporter, sampled bool, port opinion) judgement {
 	j := judgement{evidence: flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_NONE, percent: unsure}
-	decided, told := false, c.client.verdict().side
-	for _, o := range c.opinions(final, sameExporter, sampled, port) {
-		if o.percent > 0 && o.side == told && uint8(o.evidence) == c.evidence {
-			j.stands = true
-		}
+	decided := false
+	list := c.opinions(final, sameExporter, sampled, port)
+	for i := range list {
+		o := &list[i]
 		switch {
 		case o.percent == 0:
 		case !decided:
@@ -97,6 +99,11 @@ func (c *conv) judge(final, sameExporter, sampled bool, port opinion) judgement 
 			j.percent = max(j.percent-contradiction, unsure)
 			j.conflict = true
 		}
+	}
+	if told := c.client.verdict().side; c.version > 0 && j.side != told {
+		j.stands = slices.ContainsFunc(list[:], func(o opinion) bool {
+			return o.percent > 0 && o.side == told && uint8(o.evidence) == c.evidence
+		})
 	}
 	return j
 }
@@ -123,8 +130,8 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 	order, far := c.orderVerdict(sameExporter, sampled)
 	sole := opinion{c.soleVerdict(sampled), firstSeen}
 	role := c.role.verdict()
-	if role.percent == 0 {
-		role = c.refusalVerdict(sampled)
+	if role.percent == 0 && c.proto == flow.ProtoTCP && !sampled {
+		role = c.refusalVerdict()
 	}
 	list = [7]opinion{{c.hint.verdict(), exporter}, {role, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
@@ -172,11 +179,11 @@ func isDHCP(client, server uint16) bool {
 // refusalVerdict takes a side that only ever said RST|ACK, each time in one packet, for
 // a server that refused, unless the other has acknowledged anything: then it aborted. Of
 // some of the packets that cannot be told.
-func (c *conv) refusalVerdict(sampled bool) verdict {
+func (c *conv) refusalVerdict() verdict {
 	for side := range c.half {
 		h, other := &c.half[side], &c.half[1-side]
 		refuses := h.flags&control == rst|ack && h.packets == h.segments
-		if c.proto == flow.ProtoTCP && refuses && other.flags&ack == 0 && !sampled {
+		if refuses && other.flags&ack == 0 {
 			return verdict{uint8(1 - side), sureFlags}
 		}
 	}
