@@ -67,11 +67,12 @@ func (l *listener) run(ctx context.Context) error {
 			return fmt.Errorf("cannot read %s: %w", l.conn.LocalAddr(), err)
 		case err != nil:
 			l.metrics.readErrors.Inc() // such as an ICMP error that came back: it concerns nobody's datagrams
-		case n < receiveBatch && burst > l.buffer/hurry:
-			time.Sleep(pause / hurry)
-			burst = 0
 		case n < receiveBatch:
-			time.Sleep(pause)
+			if burst > l.buffer/hurry {
+				time.Sleep(pause / hurry)
+			} else {
+				time.Sleep(pause)
+			}
 			burst = 0
 		}
 	}

@@ -90,15 +90,8 @@ next:
 // choose picks the authority. It sticks: whoever has it and still reports keeps it,
 // but for a sampler that yields.
 func (w *Window) choose(was standing, claims []claim) (uint32, flowv1.Authority) {
-	keeps := false
-	for _, c := range claims {
-		if w.yields(was, c.rate) {
-			keeps = false
-			break
-		}
-		keeps = keeps || c.point == was.authority
-	}
-	if keeps {
+	reports := slices.ContainsFunc(claims, func(c claim) bool { return c.point == was.authority })
+	if reports && !slices.ContainsFunc(claims, func(c claim) bool { return w.yields(was, c.rate) }) {
 		return was.authority, was.reason
 	}
 	point, reason := w.byPolicy(claims)

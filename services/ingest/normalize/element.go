@@ -106,6 +106,8 @@ const (
 	ieApplicationDescription element = 94
 	ieApplicationID          element = 95
 	ieApplicationName        element = 96
+	ieLayer2SectionOffset    element = 102
+	ieLayer2Section          element = 104 // as 315, before there was one
 	ieBGPNextAS              element = 128
 	ieFlowEndReason          element = 136
 	ieObservationPoint       element = 138
@@ -174,13 +176,9 @@ const (
 	ieBasicList              element = 291
 	ieSubTemplateList        element = 292
 	ieSubTemplateMultiList   element = 293
-	ieLayer2SectionOffset    element = 102
-	ieLayer2Section          element = 104 // as 315, before there was one
 	ieFrameSize              element = 312
 	ieIPHeaderSection        element = 313
 	ieFrameSection           element = 315
-	ieFrameType              element = 408
-	ieSectionOffset          element = 409
 	ieObservationSeconds     element = 322
 	ieObservationMillis      element = 323
 	ieObservationMicros      element = 324
@@ -196,6 +194,8 @@ const (
 	ieFlowSelector           element = 390
 	ieFlowInterval           element = 396
 	ieFlowSpacing            element = 397
+	ieFrameType              element = 408
+	ieSectionOffset          element = 409
 	ieHTTPHost               element = 460
 	ieHTTPTarget             element = 461
 	ieBGPCommunity           element = 483

@@ -57,15 +57,16 @@ func (t *Table) judge(c *conv, o *origin, final bool) judgement {
 // what was told before mostly does, makes it less sure, but no worse a reason.
 func (c *conv) settle(j judgement) judgement {
 	told := c.client.verdict()
-	if c.version > 0 && j.reason == 0 {
-		j.side = told.side // nothing speaks for either
-	}
 	if c.version > 0 && j.side != told.side {
-		if told.percent >= frozen || c.has(revised) || j.stands && j.reason <= told.percent {
+		switch {
+		case j.reason == 0: // nothing speaks for either
+			j.side = told.side
+		case told.percent >= frozen || c.has(revised) || j.stands && j.reason <= told.percent:
 			c.marks |= conflict
 			return c.told(true)
+		default:
+			c.marks |= revised
 		}
-		c.marks |= revised
 	}
 	c.set(conflict, j.conflict)
 	c.client, c.evidence = verdict{j.side, j.percent}.pack(), uint8(j.evidence)

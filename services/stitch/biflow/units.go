@@ -1,11 +1,6 @@
 package biflow
 
-import (
-	"math"
-	"math/bits"
-
-	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
-)
+import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 
 // worth is for how many packets each one stands that an exporter saw: those of a
 // sample of flows, and of who does not tell, for themselves (flowv1.Estimate).
@@ -54,11 +49,8 @@ func (t *Table) multiply(c *conv, by uint64) {
 	}
 }
 
-// times is a product, or the largest number there is.
-func times(a, b uint64) uint64 {
-	high, low := bits.Mul64(a, b)
-	if high != 0 {
-		return math.MaxUint64
-	}
-	return low
+// times is how much a count stands for where each stands for so many.
+func times(count, by uint64) uint64 {
+	n, _ := flowv1.Estimate(count, by, flowv1.SamplingKind_SAMPLING_KIND_PACKET)
+	return n
 }
