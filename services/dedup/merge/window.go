@@ -32,6 +32,9 @@ import (
 // timeoutMargin is added to an exporter's timeouts: the way to us.
 const timeoutMargin = 60 * time.Second
 
+// rst is TCP's flag (RFC 9293 §3.1).
+const rst = 0x04
+
 // noPoint is the authority of a flow that has none yet.
 const noPoint = ^uint32(0)
 
@@ -167,7 +170,7 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	is := *w.standing(e)
 	switch {
 	case is.authority == noPoint:
-		w.hold(e, id, p, r, w.now.After(w.cfg.Hold))
+		w.hold(e, id, p, r, w.firstDue(e, r))
 	case p == is.authority && e.has(waiting):
 		// The authority is alive: those who waited for it are its reporters.
 		w.hold(e, id, p, r, w.now)
@@ -188,6 +191,24 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	default:
 		w.hold(e, id, p, r, w.now.After(w.patience(is.timeouts)))
 	}
+}
+
+// firstDue is when a flow is decided that has no authority yet: after the hold, or,
+// if it may be the refusal of one that waits already, with that one. Attempts at a
+// closed port are often made again within a second. If all of them were told before
+// the first refusal, they would look like one attempt that was answered once.
+func (w *Window) firstDue(e *entry, r *arrival) eventtime.Tick {
+	due := w.now.After(w.cfg.Hold)
+	if e.has(waiting) || r.TCPFlags&rst == 0 {
+		return due
+	}
+	asks := flow.Key{Src: r.Key.Dst, Dst: r.Key.Src, Realm: r.Key.Realm, Proto: r.Key.Proto}
+	a, _ := w.lookup(&asks, asks.Hash())
+	if a == nil || !a.has(waiting) || w.standing(a).authority != noPoint {
+		return due
+	}
+	// Others must have time to report the refusal too.
+	return max(w.due(a), w.now.After(w.cfg.Hold/2))
 }
 
 // full is a report with all it says.

@@ -392,3 +392,39 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// Attempts at a closed port that are made again at once would look like one, were all
+// of them told before the first refusal.
+func TestARefusalIsDecidedWithWhatItRefuses(t *testing.T) {
+	const syn, reset = 0x02, 0x14
+	asks := func(start, received float64) *flowv1.Flow {
+		f := report(1, start, start, 1)
+		f.TcpFlags, f.TimeReceivedNs, f.RecordId = syn, second(received), uint64(received*1000)
+		return f
+	}
+	refuses := func(start, received float64, flags uint32) *flowv1.Flow {
+		f := asks(start, received)
+		f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort, f.TcpFlags = f.DstAddr, f.SrcAddr, f.DstPort, f.SrcPort, flags
+		return f
+	}
+	for name, c := range map[string]struct {
+		reports []*flowv1.Flow
+		want    []float64 // when they are told, by the order of their records
+	}{
+		"with it":               {[]*flowv1.Flow{asks(0, 1), asks(0.5, 1), refuses(0, 2, reset), refuses(0.5, 2, reset)}, []float64{11, 11, 11, 11}},
+		"any other answer":      {[]*flowv1.Flow{asks(0, 1), refuses(0, 2, syn|0x10)}, []float64{11, 12}},
+		"half a hold at least":  {[]*flowv1.Flow{asks(0, 1), refuses(0, 8, reset)}, []float64{11, 13}},
+		"of what was told":      {[]*flowv1.Flow{asks(0, 1), refuses(0, 12, reset)}, []float64{11, 22}},
+		"what nobody attempted": {[]*flowv1.Flow{refuses(0, 1, reset)}, []float64{11}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := New(Default())
+			var got []float64
+			last := report(2, 60, 60, 1) // so that time goes on
+			drive(w, append(c.reports, last), func(*flowv1.Flow) { got = append(got, float64(w.now.Ns()-second(0))/1e9) })
+			if got = got[:len(got)-1]; !slices.Equal(got, c.want) {
+				t.Errorf("told at %v, want %v", got, c.want)
+			}
+		})
+	}
+}
