@@ -14,6 +14,9 @@ import (
 const (
 	lineRun    = "flowctl run --emit none"
 	lineNfcapd = "nfcapd"
+	// lineNfcapdPacked is nfcapd with files that are compressed, by LZ4.
+	lineNfcapdPacked = "nfcapd, compressed"
+
 	lineNfdump = "nfdump -B"
 	lineBoth   = "nfcapd + nfdump -B"
 	lineFloor  = "one vtprotobuf decode + encode"
@@ -92,7 +95,7 @@ func (t *table) print(w io.Writer, in *input) error {
 	}
 	for _, r := range []struct{ us, them string }{
 		{lineRun, lineBoth}, {"dedup", lineFloor}, {"dedup" + asideUncompressed, lineFloor}, {"stitch", lineFloor}, {"stitch" + asideUncompressed, lineFloor},
-		{systemIngest, lineNfcapd}, {systemIngest, systemGoflow}, {lineCompressed, lineNfcapd}, {lineCompressed, systemGoflow},
+		{systemIngest, lineNfcapd}, {systemIngest, systemGoflow}, {lineCompressed, lineNfcapdPacked}, {lineCompressed, lineNfcapd}, {lineCompressed, systemGoflow},
 	} {
 		if err := t.compare(w, in, r.us, r.them); err != nil {
 			return err

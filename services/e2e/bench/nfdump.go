@@ -25,11 +25,7 @@ func (b *bench) nfdump(ctx context.Context, in *input, t *table) error {
 	}
 	flows := filepath.Join(b.dir, "nfcapd")
 	defer os.RemoveAll(flows)
-	var collected cost
-	err := patiently(func(slower int) (err error) {
-		collected, err = b.collect(ctx, nfcapd, flows, in, slower)
-		return err
-	})
+	collected, err := b.collect(ctx, nfcapd, flows, in)
 	if err != nil {
 		return err
 	}
@@ -38,6 +34,14 @@ func (b *bench) nfdump(ctx context.Context, in *input, t *table) error {
 	}
 	if !b.chosen(systemNfdump) {
 		t.add(lineNfcapd, collected)
+		if !b.chosen(systemIngest) {
+			return nil
+		}
+		packed, err := b.collect(ctx, nfcapd, flows, in, "-y") // LZ4
+		if err != nil {
+			return err
+		}
+		t.add(lineNfcapdPacked, packed)
 		return nil
 	}
 	paired, err := b.finish(ctx, b.foreign("nfdump", nfdump, "-C", "none", "-R", flows, "-B", "-o", "null", "-q"))
@@ -50,15 +54,23 @@ func (b *bench) nfdump(ctx context.Context, in *input, t *table) error {
 	return nil
 }
 
-// collect runs nfcapd for as long as the capture is sent to it.
-func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, slower int) (cost, error) {
+// collect runs nfcapd for as long as the capture is sent to it, again where some is lost.
+func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, args ...string) (c cost, err error) {
+	err = patiently(func(slower int) (err error) {
+		c, err = b.collectOnce(ctx, nfcapd, flows, in, slower, args)
+		return err
+	})
+	return c, err
+}
+
+func (b *bench) collectOnce(ctx context.Context, nfcapd, flows string, in *input, slower int, args []string) (cost, error) {
 	if err := os.RemoveAll(flows); err != nil {
 		return cost{}, err
 	}
 	if err := os.Mkdir(flows, 0o755); err != nil {
 		return cost{}, err
 	}
-	p, port, err := b.startNfcapd(ctx, nfcapd, flows, receiveBuffer)
+	p, port, err := b.startNfcapd(ctx, nfcapd, flows, receiveBuffer, args...)
 	if err != nil {
 		return cost{}, err
 	}
@@ -78,14 +90,14 @@ func (b *bench) collect(ctx context.Context, nfcapd, flows string, in *input, sl
 }
 
 // startNfcapd starts it and waits until it listens.
-func (b *bench) startNfcapd(ctx context.Context, nfcapd, flows string, buffer int) (*process, uint16, error) {
+func (b *bench) startNfcapd(ctx context.Context, nfcapd, flows string, buffer int, args ...string) (*process, uint16, error) {
 	port, err := freePort("udp")
 	if err != nil {
 		return nil, 0, err
 	}
 	// One file for all: its rotation, once a day, must not fall into the measurement.
-	p := b.foreign("nfcapd", nfcapd, "-C", "none", "-w", flows, "-b", localhost.String(), "-p", strconv.Itoa(int(port)),
-		"-B", strconv.Itoa(buffer), "-t", "86400")
+	p := b.foreign("nfcapd", nfcapd, append(args, "-C", "none", "-w", flows, "-b", localhost.String(), "-p", strconv.Itoa(int(port)),
+		"-B", strconv.Itoa(buffer), "-t", "86400")...)
 	if err := p.start(); err != nil {
 		return nil, 0, err
 	}

@@ -60,7 +60,7 @@ func (b *bench) services(ctx context.Context, in *input, t *table) error {
 		}
 	}
 	if b.chosen(systemIngest) {
-		// nfcapd's files are uncompressed by default, so the first is to be compared with it.
+		// nfcapd is measured both ways, too.
 		if err := c.ingest(ctx, in, t, systemIngest, "none"); err != nil {
 			return err
 		}
