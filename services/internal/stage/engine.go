@@ -180,15 +180,18 @@ func (e *engine) step(say sink) {
 		return
 	}
 	e.firstWord(say)
-	passed, looped := min(e.passed(false), e.known()), e.passed(true)
+	passed, looped := e.passed(false), e.passed(true)
 	if passed == eventtime.Never { // every input has ended, but what the stage itself says
+		if e.known() != eventtime.Never {
+			return // no tick lies behind the end, but policies may be known for some
+		}
 		end := e.endOfInput()
 		if looped >= end {
 			e.finish(end, say)
 			return
 		}
 	}
-	passed = min(passed, looped)
+	passed = min(passed, looped, e.known())
 	e.release(passed, say)
 	e.tell(passed, say)
 }

@@ -139,7 +139,7 @@ func (o *owner) readPolicies(n int) (some bool) {
 		o.engine.acceptPolicy(&m)
 	}
 	if p.next == int64(len(log)) {
-		p.known = o.engine.passed(false)
+		p.read(o.engine.passed(false))
 		o.engine.step(o.say)
 	}
 	return p.next != before.next || p.known != before.known

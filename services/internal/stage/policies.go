@@ -24,7 +24,7 @@ type PolicyCore interface {
 // The last one in the log counts: it displaces those that begin when it does, or
 // later. From which tick a policy holds is a function of its message alone, and lies
 // ahead when that is written; so whoever releases a tick only has to have read the
-// log to its end after the tick's own records were there. See docs/adr/0008.
+// log to its end after records of about that time were there. See docs/adr/0008.
 type policies struct {
 	core PolicyCore
 	// next is the offset to read next, newest the last version that was read.
@@ -55,6 +55,10 @@ const (
 	// policyLead is by how many ticks (10 s) a policy is written, by the broker's
 	// clock, before it holds; the clocks of what writes ticks are closer to that.
 	policyLead eventtime.Tick = 20
+	// policyAhead is for how many ticks (5 s) beyond those that sources have written the
+	// policies are known: of what is written later none holds within the lead, of which
+	// the clocks of sources may use the other half.
+	policyAhead = policyLead / 2
 )
 
 // readPolicy is the policy that a message is.
@@ -101,6 +105,14 @@ func (p *policies) accept(m *message, last eventtime.Tick, t *tally) {
 	p.newest = h.version
 	p.ahead = slices.DeleteFunc(p.ahead, func(o heldPolicy) bool { return o.from >= h.from })
 	p.ahead = append(p.ahead, h)
+}
+
+// read notes that the log was read to its end after all sources had passed a tick.
+func (p *policies) read(passed eventtime.Tick) {
+	p.known = passed
+	if passed != beforeAll && passed != eventtime.Never {
+		p.known += policyAhead
+	}
 }
 
 // enforce hands the core what holds from a tick on.

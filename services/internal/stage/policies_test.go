@@ -107,14 +107,15 @@ func TestTicksWaitForPolicies(t *testing.T) {
 	if len(core.diary) > 0 || len(d.marks) > 0 {
 		t.Errorf("before the policies are known: %v, %v", core.diary, d.marks)
 	}
-	e.policies.known = e.passed(false)
-	d.tell(0, "ingest/a", 32, "z", ByeEndOfInput)
-	if diff := cmp.Diff([]string{"30: 0=x", "31: 0=y"}, core.diary); diff != "" {
-		t.Errorf("when they are known up to 31 (-want, +got):\n%s", diff)
+	e.policies.read(e.passed(false))
+	d.tell(0, "ingest/a", 31+policyAhead, "z", "")
+	d.tell(0, "ingest/a", 32+policyAhead, "w", ByeEndOfInput)
+	if diff := cmp.Diff([]string{"30: 0=x", "31: 0=y", "41: 0=z"}, core.diary); diff != "" {
+		t.Errorf("when they are known up to 41 (-want, +got):\n%s", diff)
 	}
-	e.policies.known = e.passed(false)
+	e.policies.read(e.passed(false))
 	e.step(d.say)
-	if diff := cmp.Diff([]string{"30: 0=x", "31: 0=y", "32: 0=z", "33: end"}, core.diary); diff != "" {
+	if diff := cmp.Diff([]string{"30: 0=x", "31: 0=y", "41: 0=z", "42: 0=w", "43: end"}, core.diary); diff != "" {
 		t.Errorf("when all are known (-want, +got):\n%s", diff)
 	}
 	if !cmp.Equal(core.given, []string{"a"}) {

@@ -1,8 +1,8 @@
 package stage
 
-// askPolicies has the policies read to their end where ticks wait that were not there
-// when that was done last: one request that the broker answers at once, and none while
-// nothing moves. Whatever was written before the ticks' own records is read then.
+// askPolicies has the policies read to their end where ticks wait that are further on
+// than they were known when that was done last: one request that the broker answers at
+// once, every five seconds of the stream, and none while nothing moves.
 func (w *worker) askPolicies() {
 	if w.engine.policies == nil || w.asking {
 		return
@@ -28,7 +28,8 @@ func (w *worker) takePolicies(c chunk) {
 		w.ask <- struct{}{}
 		return
 	}
-	p.known, w.asking = w.asked, false
+	p.read(w.asked)
+	w.asking = false
 }
 
 // observePolicy tells which policy holds, and which cannot.
