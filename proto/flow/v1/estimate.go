@@ -19,19 +19,18 @@ import (
 //     single one. A kind that is not told (goflow2's messages have none) is taken for this.
 //   - Flows sampled: the flow was chosen whole, so that its counts are what it had and are
 //     never multiplied. Only totals over flows are to be multiplied, by the rate.
-//   - Not sampled: the count.
+//   - Not sampled: the count. Rate 1 says so, and SAMPLING_KIND_NONE where no rate is told;
+//     beside a rate above 1 that says nothing, here as for dedup and stitch.
 //   - Rate 0: nobody told, which is not the same as unsampled. The count is a lower bound,
 //     and known is false.
 //
 // What is beyond 64 bits is the largest number there is.
 func Estimate(count, samplingRate uint64, kind SamplingKind) (estimated uint64, known bool) {
 	switch {
-	case kind == SamplingKind_SAMPLING_KIND_NONE:
-		return count, true
-	case samplingRate == 0:
-		return count, false
 	case kind == SamplingKind_SAMPLING_KIND_FLOW:
-		return count, true
+		return count, samplingRate != 0
+	case samplingRate == 0:
+		return count, kind == SamplingKind_SAMPLING_KIND_NONE
 	}
 	high, low := bits.Mul64(count, samplingRate)
 	if high != 0 {

@@ -20,6 +20,7 @@ func TestEstimate(t *testing.T) {
 	f("one packet in 1000", 1500, 1000, packet, 1_500_000, true)
 	f("all packets", 1500, 1, none, 1500, true)
 	f("not sampled, by the kind alone", 1500, 0, none, 1500, true)
+	f("not sampled, at a rate that says otherwise", 1500, 1000, none, 1_500_000, true)
 	f("one flow in 10", 1500, 10, flow, 1500, true)
 	f("flows, but one in how many", 1500, 0, flow, 1500, false)
 	f("unknown", 1500, 0, unsaid, 1500, false)

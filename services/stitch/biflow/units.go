@@ -3,12 +3,10 @@ package biflow
 import flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 
 // worth is for how many packets each one stands that an exporter saw: those of a
-// sample of flows, and of who does not tell, for themselves (flowv1.Estimate).
+// sample of flows, and of who does not tell, for themselves.
 func worth(rate uint64, kind uint8) uint64 {
-	if flowv1.SamplingKind(kind) == flowv1.SamplingKind_SAMPLING_KIND_FLOW {
-		return 1
-	}
-	return max(rate, 1)
+	n, _ := flowv1.Estimate(1, rate, flowv1.SamplingKind(kind))
+	return n
 }
 
 func (m *measured) worth() uint64 { return worth(m.rate, m.kind) }
