@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/netset"
@@ -9,5 +8,5 @@ import (
 
 // everybody tells whether a list lets some address family send from anywhere.
 func everybody(allow netset.List) bool {
-	return slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Bits() == 0 })
+	return slices.ContainsFunc(allow, func(p netset.Prefix) bool { return p.Bits() == 0 })
 }

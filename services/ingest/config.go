@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net/netip"
 	"runtime"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 // Config is the configuration of ingest.
 type Config struct {
 	Listen           []string         `yaml:"listen" doc:"addresses: host:port is UDP, for NetFlow v5, v9, IPFIX and sFlow, told apart by content; tcp://host:port and tls://host:port are for IPFIX"`
-	Allow            netset.List      `yaml:"allow" doc:"who may send (CIDR); the default is everybody: name your exporters"`
+	Allow            netset.List      `yaml:"allow" doc:"who may send: addresses and networks, as in [192.0.2.1, 192.0.2.0/24]; the default is everybody: name your exporters"`
 	ReceiveBuffer    conf.Bytes       `yaml:"receive_buffer" doc:"kernel buffer per socket; Linux grants at most net.core.rmem_max"`
 	Readers          int              `yaml:"readers" doc:"sockets per address; the kernel deals exporters out to them (SO_REUSEPORT, Linux)"`
 	Decoders         int              `yaml:"decoders" doc:"exporters are dealt out to so many decoders; 0 is one per processor, less one"`
@@ -44,7 +43,7 @@ type Spool struct {
 func Default() Config {
 	return Config{
 		Listen:           []string{":2055", ":4739", ":6343"},
-		Allow:            netset.List{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+		Allow:            netset.MustParse("0.0.0.0/0", "::/0"),
 		ReceiveBuffer:    16 << 20,
 		Readers:          1,
 		QueueBytes:       128 << 20,

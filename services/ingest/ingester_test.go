@@ -26,6 +26,7 @@ import (
 	"github.com/flowledger/flowledger/services/internal/dispatch"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/netset"
 	"github.com/flowledger/flowledger/services/internal/stage"
 	"github.com/flowledger/flowledger/services/internal/testkit"
 )
@@ -407,7 +408,7 @@ func TestKafkaAway(t *testing.T) {
 func TestForeignersAreRefused(t *testing.T) {
 	b := startBroker(t)
 	cfg := testConfig(t, b)
-	cfg.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
+	cfg.Allow = netset.MustParse("127.0.0.2/32")
 	in := start(t, cfg)
 	for from, flows := range map[string]int{"127.0.0.2": 2, "127.0.0.3": 3} {
 		conn := exporter(t, from, in.listeners[0].conn.LocalAddr())

@@ -55,7 +55,7 @@ type gate struct {
 // default, it always has room for more, since it gives up those who were heard for a
 // moment only after little more than a minute.
 func newGate(allow netset.List, cfg limitsConfig, newcomers int, m *metrics, r prometheus.Registerer) *gate {
-	g := &gate{allow: allow.Set(), clock: monotonic(), refused: m.refused}
+	g := &gate{allow: netset.New(allow), clock: monotonic(), refused: m.refused}
 	if cfg.tracks() {
 		g.sources = newSources(cfg, newcomers)
 		g.sources.watch(r)

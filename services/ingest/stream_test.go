@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/internal/netset"
 	"github.com/flowledger/flowledger/services/internal/stage"
 	"github.com/flowledger/flowledger/services/internal/testkit"
 )
@@ -272,7 +273,7 @@ func TestMalformedFramingEndsThatConnection(t *testing.T) {
 func TestConnectionsAreLimited(t *testing.T) {
 	b := startBroker(t)
 	cfg := withStreams(testConfig(t, b))
-	cfg.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/28")}
+	cfg.Allow = netset.MustParse("127.0.0.0/28")
 	cfg.Streams.MaxConnections, cfg.Streams.MaxPerSource = 3, 2
 	in := start(t, cfg)
 	await(t, "the broker's answer", func() bool { return in.ready() == nil })

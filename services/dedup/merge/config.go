@@ -2,7 +2,6 @@ package merge
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/flowledger/flowledger/services/internal/netset"
@@ -27,11 +26,11 @@ const (
 type Config struct {
 	Policy Policy `yaml:"policy" doc:"who is the authority: max, first or manual"`
 	// Authorities are matched in order under the manual policy.
-	Authorities []Match `yaml:"authorities"`
+	Authorities []Match `yaml:"authorities" doc:"observation points for the manual policy, the first of which that reports counts, as in [{exporter: 192.0.2.1, in_if: [1, 2]}]"`
 	// Groups are exporters that share the packets between them (ECMP by packet, a
 	// pair of firewalls): what they report is summed, as that of one exporter's line
 	// cards is. A group goes by its first exporter's name.
-	Groups []Group `yaml:"groups"`
+	Groups []Group `yaml:"groups" doc:"exporters that share the packets between them are summed, as in [{exporters: [192.0.2.1, 192.0.2.2]}]"`
 	// SplitDomains are exporters of which each observation domain sees the packets
 	// anew (virtual firewalls in a row): each is an observation point of its own.
 	SplitDomains netset.List `yaml:"split_domains" doc:"exporters whose observation domains see the same packets, each for itself"`
@@ -53,7 +52,7 @@ type Config struct {
 
 // Match selects observation points.
 type Match struct {
-	Exporter netip.Prefix `yaml:"exporter"`
+	Exporter netset.Prefix `yaml:"exporter"`
 	// InIf limits the match to these input interfaces; none means any.
 	InIf []uint32 `yaml:"in_if"`
 }
@@ -111,7 +110,7 @@ func (c Config) Validate() error {
 
 // validateTopology refuses groups of nobody, and exporters in two of them.
 func (c Config) validateTopology() error {
-	var all []netip.Prefix
+	var all netset.List
 	for i, g := range c.Groups {
 		if len(g.Exporters) == 0 {
 			return fmt.Errorf("dedup.groups[%d].exporters: a group needs exporters, for example [192.0.2.1/32, 192.0.2.2/32]", i)
@@ -121,7 +120,7 @@ func (c Config) validateTopology() error {
 				return fmt.Errorf("dedup.groups[%d].exporters: needs prefixes such as 192.0.2.1/32", i)
 			}
 			for _, other := range all {
-				if p.Overlaps(other) {
+				if p.Overlaps(other.Prefix) {
 					return fmt.Errorf("dedup.groups[%d].exporters: %s overlaps %s; an exporter is in one group, once", i, p, other)
 				}
 			}

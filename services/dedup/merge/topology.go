@@ -1,9 +1,6 @@
 package merge
 
 import (
-	"net/netip"
-	"slices"
-
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/netset"
 )
@@ -49,15 +46,11 @@ func (t *topology) forget() {
 func (t *topology) look(sampler flow.Addr) place {
 	at, addr := place{sampler: sampler}, sampler.Netip()
 	for _, g := range t.groups {
-		if containedIn(g.Exporters, addr) {
-			at.sampler = flow.AddrFrom(g.Exporters[0].Masked().Addr().AsSlice())
+		if g.Exporters.Contains(addr) {
+			at.sampler = flow.AddrFrom(g.Exporters[0].Addr().AsSlice())
 			break
 		}
 	}
-	at.split = containedIn(t.split, addr)
+	at.split = t.split.Contains(addr)
 	return at
-}
-
-func containedIn(prefixes netset.List, addr netip.Addr) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

@@ -1,10 +1,11 @@
 package merge
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/flowledger/flowledger/services/internal/netset"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -19,11 +20,10 @@ func TestTopology(t *testing.T) {
 		f.TimeReceivedNs = second(seconds)
 		return f
 	}
-	exporter := func(last string) netip.Prefix { return netip.MustParsePrefix("192.0.2." + last) }
 	pair := Default()
-	pair.Groups = []Group{{Exporters: []netip.Prefix{exporter("1/32"), exporter("2/32")}}}
+	pair.Groups = []Group{{Exporters: netset.MustParse("192.0.2.1", "192.0.2.2")}}
 	split := Default()
-	split.SplitDomains = []netip.Prefix{exporter("1/32")}
+	split.SplitDomains = netset.MustParse("192.0.2.1")
 
 	for _, c := range []struct {
 		name string
@@ -72,11 +72,11 @@ func sorted(text string) string {
 }
 
 func TestTopologyIsChecked(t *testing.T) {
-	prefix := netip.MustParsePrefix("192.0.2.0/24")
+	networks := netset.MustParse("192.0.2.0/24")
 	for want, change := range map[string]func(*Config){
 		"dedup.groups[0].exporters: a group needs": func(c *Config) { c.Groups = []Group{{}} },
-		"overlaps":               func(c *Config) { c.Groups = []Group{{[]netip.Prefix{prefix}}, {[]netip.Prefix{prefix}}} },
-		"dedup.split_domains[0]": func(c *Config) { c.SplitDomains = []netip.Prefix{{}} },
+		"overlaps":               func(c *Config) { c.Groups = []Group{{networks}, {networks}} },
+		"dedup.split_domains[0]": func(c *Config) { c.SplitDomains = netset.List{{}} },
 	} {
 		cfg := Default()
 		change(&cfg)

@@ -3,7 +3,6 @@ package merge
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/netset"
 	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
@@ -122,7 +122,7 @@ func TestWindow(t *testing.T) {
 	}
 	manual := Default()
 	manual.Policy = Manual
-	manual.Authorities = []Match{{Exporter: netip.MustParsePrefix("192.0.2.3/32")}}
+	manual.Authorities = []Match{{Exporter: netset.MustParse("192.0.2.3/32")[0]}}
 	first := Default()
 	first.Policy = First
 

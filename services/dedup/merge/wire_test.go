@@ -3,7 +3,6 @@ package merge
 import (
 	"bytes"
 	"errors"
-	"net/netip"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -12,6 +11,7 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/netset"
 )
 
 // twins are two windows that are fed the same, one structs and the other wire forms.
@@ -87,7 +87,7 @@ func TestWireFormsGiveWhatStructsGive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Default()
 		cfg.Policy = rapid.SampledFrom([]Policy{Max, First, Manual}).Draw(t, "policy")
-		cfg.Authorities = []Match{{Exporter: netip.MustParsePrefix("192.0.2.2/32"), InIf: []uint32{1, 2}}, {Exporter: netip.MustParsePrefix("192.0.2.0/30")}}
+		cfg.Authorities = []Match{{Exporter: netset.MustParse("192.0.2.2/32")[0], InIf: []uint32{1, 2}}, {Exporter: netset.MustParse("192.0.2.0/30")[0]}}
 		var reports []*flowv1.Flow
 		for range rapid.IntRange(1, 4).Draw(t, "conversations") {
 			more, _ := drawReports(t)

@@ -24,17 +24,17 @@ type Config struct {
 
 // Networks says which addresses are ours.
 type Networks struct {
-	Internal netset.Networks `yaml:"internal" doc:"our own networks"`
-	Darknet  netset.Networks `yaml:"darknet" doc:"networks of ours without hosts: who calls there is lost or looking around"`
+	Internal netset.List `yaml:"internal" doc:"our own networks"`
+	Darknet  netset.List `yaml:"darknet" doc:"networks of ours without hosts: who calls there is lost or looking around"`
 }
 
 // Common is what every rule has.
 type Common struct {
-	Enabled      bool            `yaml:"enabled" doc:"whether the rule runs"`
-	Severity     Severity        `yaml:"severity" doc:"informational, low, medium, high or critical"`
-	Quiet        time.Duration   `yaml:"quiet" doc:"a finding without news for this long is closed"`
-	AllowClients netset.Networks `yaml:"allow_clients" doc:"clients the rule never accuses: scanners of our own, monitoring"`
-	AllowServers netset.Networks `yaml:"allow_servers" doc:"servers that do not count"`
+	Enabled      bool          `yaml:"enabled" doc:"whether the rule runs"`
+	Severity     Severity      `yaml:"severity" doc:"informational, low, medium, high or critical"`
+	Quiet        time.Duration `yaml:"quiet" doc:"a finding without news for this long is closed"`
+	AllowClients netset.List   `yaml:"allow_clients" doc:"clients the rule never accuses: scanners of our own, monitoring"`
+	AllowServers netset.List   `yaml:"allow_servers" doc:"servers that do not count"`
 }
 
 // Threshold is a number of distinct targets within a time.

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/dedup/merge"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/netset"
 	"github.com/flowledger/flowledger/services/internal/simulate"
 	"github.com/flowledger/flowledger/services/stitch/biflow"
 )
@@ -118,7 +118,7 @@ func (c *caseT) dedup() merge.Config {
 	cfg := merge.Default()
 	cfg.Policy = pick(c.rng, merge.Max, merge.Max, merge.First, merge.Manual)
 	if cfg.Policy == merge.Manual {
-		cfg.Authorities = []merge.Match{{Exporter: netip.MustParsePrefix(fmt.Sprintf("10.30.255.%d/32", 1+c.rng.IntN(5)))}}
+		cfg.Authorities = []merge.Match{{Exporter: netset.MustParse(fmt.Sprintf("10.30.255.%d/32", 1+c.rng.IntN(5)))[0]}}
 	}
 	return cfg
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/dedup/merge"
 	"github.com/flowledger/flowledger/services/ingest/normalize"
+	"github.com/flowledger/flowledger/services/internal/netset"
 	"github.com/flowledger/flowledger/services/internal/pipeline"
 	"github.com/flowledger/flowledger/services/internal/simulate"
 	"github.com/flowledger/flowledger/services/internal/testkit"
@@ -87,7 +87,7 @@ func TestVolumeAgainstTruth(t *testing.T) {
 	sampled := func(c *simulate.PathConfig) { c.Sampling = []uint32{1000} }
 	designated := merge.Default()
 	designated.Policy = merge.Manual
-	designated.Authorities = []merge.Match{{Exporter: netip.MustParsePrefix("10.30.255.1/32")}}
+	designated.Authorities = []merge.Match{{Exporter: netset.MustParse("10.30.255.1/32")[0]}}
 
 	rows := [][]string{{"path", "conversations", "rows", "exact", "true volume", "error of volume", "allowed"}}
 	for _, c := range []struct {

@@ -60,7 +60,7 @@ type Config struct {
 
 // Override is what the user knows of the exporters in some prefixes.
 type Override struct {
-	CIDR netset.List `yaml:"cidr" doc:"the exporters this is about"`
+	CIDR netset.List `yaml:"cidr" doc:"the exporters this is about: addresses and networks"`
 	// Realm is the address space of their flows, unless a VRF or VLAN says otherwise.
 	Realm      uint32            `yaml:"realm" doc:"address space of their flows"`
 	VRFRealms  map[uint32]uint32 `yaml:"vrf_realms" doc:"address space by ingress VRF id"`
@@ -149,7 +149,7 @@ func (c Config) Validate() error {
 	if c.RepublishInterval < time.Second {
 		return fmt.Errorf("republish_interval is %s, but must be at least 1s", c.RepublishInterval)
 	}
-	seen := map[netip.Prefix]int{}
+	seen := map[netset.Prefix]int{}
 	for i := range c.Exporters {
 		if err := c.Exporters[i].validate(fmt.Sprintf("exporters[%d]", i), i, seen); err != nil {
 			return err
@@ -158,16 +158,13 @@ func (c Config) Validate() error {
 	return nil
 }
 
-func (o *Override) validate(at string, i int, seen map[netip.Prefix]int) error {
+func (o *Override) validate(at string, i int, seen map[netset.Prefix]int) error {
 	if len(o.CIDR) == 0 {
 		return fmt.Errorf("%s.cidr is empty: name the exporters it is about, as in [192.0.2.1/32]", at)
 	}
 	for _, p := range o.CIDR {
 		if !p.IsValid() {
 			return fmt.Errorf("%s.cidr holds an invalid prefix: write it as 192.0.2.0/24", at)
-		}
-		if p != p.Masked() {
-			return fmt.Errorf("%s.cidr: %s has host bits set: write %s", at, p, p.Masked())
 		}
 		if j, ok := seen[p]; ok {
 			return fmt.Errorf("%s.cidr: %s is also in exporters[%d]: keep one of them", at, p, j)

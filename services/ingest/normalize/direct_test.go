@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/netset"
 )
 
 // fataler is a test, of either library.
@@ -252,7 +252,7 @@ func randomRecord(r *rand.Rand, fields []spec) (b []byte) {
 // randomConfig overrides what an exporter says, in some way or none.
 func randomConfig(r *rand.Rand) Config {
 	cfg := Default()
-	o := Override{CIDR: []netip.Prefix{netip.PrefixFrom(exporterAddr, 32)}}
+	o := Override{CIDR: netset.MustParse(exporterAddr.String())}
 	switch r.IntN(6) {
 	case 0:
 		o.SamplingRate, o.SamplingForce = 100, true

@@ -1,9 +1,10 @@
 package normalize
 
 import (
-	"net/netip"
 	"slices"
 	"testing"
+
+	"github.com/flowledger/flowledger/services/internal/netset"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -14,7 +15,7 @@ func TestSubstitutes(t *testing.T) {
 	ends := []spec{{ieSrcIPv4, 4}, {ieDstIPv4, 4}, {ieOctetDelta, 4}, {iePacketDelta, 4}}
 	body := values(4, 0x0a000001, 4, 0x0a000002, 4, 100, 4, 1)
 	cfg := Default()
-	cfg.Exporters = []Override{{CIDR: []netip.Prefix{netip.PrefixFrom(exporterAddr, 32)}, VRFRealms: map[uint32]uint32{512: 7}}}
+	cfg.Exporters = []Override{{CIDR: netset.MustParse(exporterAddr.String()), VRFRealms: map[uint32]uint32{512: 7}}}
 	f := func(name string, specs []spec, v []byte, get func(*flowv1.Flow) []uint32, want ...uint32) {
 		t.Helper()
 		out := run(cfg, ipfix().template(300, slices.Concat(ends, specs)...).set(300, joined(body, v)...).datagram())

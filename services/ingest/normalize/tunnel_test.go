@@ -1,8 +1,9 @@
 package normalize
 
 import (
-	"net/netip"
 	"testing"
+
+	"github.com/flowledger/flowledger/services/internal/netset"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
@@ -77,7 +78,7 @@ func TestTunnels(t *testing.T) {
 		}
 	}
 	wanted := Default()
-	wanted.Exporters = []Override{{CIDR: []netip.Prefix{netip.PrefixFrom(exporterAddr, 32)}, Tunnels: TunnelsOuter}}
+	wanted.Exporters = []Override{{CIDR: netset.MustParse(exporterAddr.String()), Tunnels: TunnelsOuter}}
 	outer("the outer is wanted", 17, portVXLAN, wanted, vxlan(9, plain))
 	outer("cut off", 17, portVXLAN, Default(), vxlan(9, plain[:30]))
 	outer("no IP inside", 17, portVXLAN, Default(), vxlan(9, ethernetFrame(values(2, 0x0806), make([]byte, 40))))
@@ -102,7 +103,7 @@ func TestTunnels(t *testing.T) {
 func TestRealmsOfVirtualNetworks(t *testing.T) {
 	cfg := Default()
 	cfg.Exporters = []Override{{
-		CIDR: []netip.Prefix{netip.PrefixFrom(exporterAddr, 32)}, Realm: 2,
+		CIDR: netset.MustParse(exporterAddr.String()), Realm: 2,
 		VNIRealms: map[uint32]uint32{9: 90}, VLANRealms: map[uint32]uint32{77: 70},
 	}}
 	for vni, want := range map[uint64]uint32{9: 90, 8: 70} {

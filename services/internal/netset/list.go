@@ -3,36 +3,37 @@ package netset
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
-// List is a list of prefixes in configuration. It reads itself: of every item that
+// List is a list of networks in configuration. It reads itself: of every item that
 // knows its own text, the YAML library writes out and reads again the whole file, so
 // that it took time by the square of the list's length.
-type List []netip.Prefix
+type List []Prefix
+
+// MustParse reads networks that stand in the source.
+func MustParse(words ...string) List {
+	l, err := parseAll(words)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return l
+}
 
 // UnmarshalYAML reads a list of words.
 func (l *List) UnmarshalYAML(read func(any) error) (err error) {
-	*l, err = readWords(read, netip.ParsePrefix)
-	return err
-}
-
-// Networks is a list of what Parse reads. It reads itself, as List does.
-type Networks []Prefix
-
-// UnmarshalYAML reads a list of words.
-func (l *Networks) UnmarshalYAML(read func(any) error) (err error) {
-	*l, err = readWords(read, Parse)
-	return err
-}
-
-func readWords[P any](read func(any) error, parse func(string) (P, error)) ([]P, error) {
 	var words []string
 	if err := read(&words); err != nil {
-		return nil, fmt.Errorf("cannot read a list of prefixes: %w", err)
+		return fmt.Errorf("cannot read a list of networks: %w", err)
 	}
-	list := make([]P, len(words))
+	*l, err = parseAll(words)
+	return err
+}
+
+func parseAll(words []string) (List, error) {
+	list := make(List, len(words))
 	for i, word := range words {
-		p, err := parse(word)
+		p, err := Parse(word)
 		if err != nil {
 			return nil, fmt.Errorf("[%d]: %w", i, err)
 		}
@@ -41,11 +42,8 @@ func readWords[P any](read func(any) error, parse func(string) (P, error)) ([]P,
 	return list, nil
 }
 
-// Set is the set of the prefixes.
-func (l List) Set() *Set {
-	prefixes := make([]Prefix, len(l))
-	for i, p := range l {
-		prefixes[i] = Prefix{p}
-	}
-	return New(prefixes)
+// Contains tells whether some network of the list holds the address. It looks at one
+// after the other; a Set does not.
+func (l List) Contains(a netip.Addr) bool {
+	return slices.ContainsFunc(l, func(p Prefix) bool { return p.Prefix.Contains(a) })
 }

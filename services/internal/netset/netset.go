@@ -2,7 +2,7 @@
 // networks, allow-lists, watched ranges. Underneath is a trie (gaissmai/bart)
 // whose lookups cost some ten nanoseconds whatever the size of the set.
 //
-//	YAML list ─▶ []Prefix ─▶ New ─▶ Set.Contains(addr)
+//	YAML list ─▶ List ─▶ New ─▶ Set.Contains(addr)
 package netset
 
 import (
@@ -18,13 +18,12 @@ type Set struct {
 	empty bool
 }
 
-// New makes a set. Bits beyond a prefix's length do not count, and prefixes may
-// overlap. Invalid prefixes are left out: Prefix does not let any in.
-func New(prefixes []Prefix) *Set {
+// New makes a set. Networks may overlap; zero ones hold nothing.
+func New(list List) *Set {
 	s := &Set{empty: true}
-	for _, p := range prefixes {
+	for _, p := range list {
 		if p.IsValid() {
-			s.trie.Insert(unmap(p.Prefix).Masked())
+			s.trie.Insert(p.Prefix)
 			s.empty = false
 		}
 	}
@@ -42,11 +41,3 @@ func (s *Set) Contains(a netip.Addr) bool {
 
 // Empty tells whether the set holds nothing.
 func (s *Set) Empty() bool { return s == nil || s.empty }
-
-// unmap turns a prefix within ::ffff:0:0/96 into the IPv4 prefix it means.
-func unmap(p netip.Prefix) netip.Prefix {
-	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p
-}

@@ -9,16 +9,23 @@ import (
 )
 
 func TestContains(t *testing.T) {
-	set := New(MustParse("10.0.0.0/8", "192.168.1.7", "fc00::/7", "::ffff:172.16.0.0/108"))
+	list := MustParse("10.1.2.3/8", "192.168.1.7", "fc00::/7", "::ffff:172.16.0.0/108", "::ffff:192.0.2.1")
+	set := New(list)
 	f := func(addr string, want bool) {
 		t.Helper()
-		if got := set.Contains(netip.MustParseAddr(addr)); got != want {
+		a := netip.MustParseAddr(addr)
+		if got := set.Contains(a); got != want {
 			t.Errorf("Contains(%s) = %t, want %t", addr, got, want)
+		}
+		if got := list.Contains(a.Unmap()); got != want {
+			t.Errorf("the list holds %s: %t, want %t", addr, got, want)
 		}
 	}
 	f("10.255.0.1", true)
 	f("11.0.0.0", false)
 	f("::ffff:10.1.1.1", true)
+	f("192.0.2.1", true)
+	f("192.0.2.2", false)
 	f("192.168.1.7", true)
 	f("192.168.1.8", false)
 	f("fd00::1", true)
@@ -29,7 +36,7 @@ func TestContains(t *testing.T) {
 
 func TestEmptySetHoldsNothing(t *testing.T) {
 	var none *Set
-	for _, s := range []*Set{none, New(nil), New([]Prefix{{}})} {
+	for _, s := range []*Set{none, New(nil), New(List{{}})} {
 		if !s.Empty() || s.Contains(netip.MustParseAddr("10.0.0.1")) || s.Contains(netip.MustParseAddr("::")) {
 			t.Error("an empty set must hold nothing")
 		}
@@ -45,14 +52,13 @@ func TestParseSaysWhatToWrite(t *testing.T) {
 			t.Errorf("%q: got error %v, want one with %q", text, err, want)
 		}
 	}
-	f("10.0.0.1/8", "write 10.0.0.0/8")
 	f("office", "write an address")
 	f("fe80::1%eth0", "leave out the zone")
 	f("10.0.0.0/33", "write an address")
 }
 
 func TestTextGoesRound(t *testing.T) {
-	for _, text := range []string{"10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"} {
+	for _, text := range []string{"10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32", "0.0.0.0/0"} {
 		p, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
@@ -61,6 +67,25 @@ func TestTextGoesRound(t *testing.T) {
 			t.Errorf("got %s, want %s", got, text)
 		}
 	}
+}
+
+func TestFromWire(t *testing.T) {
+	f := func(addr []byte, length uint32, want string) {
+		t.Helper()
+		p, err := FromWire(addr, length)
+		got := p.String()
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	f([]byte{10, 1, 2, 3}, 8, "10.0.0.0/8")
+	f(netip.MustParseAddr("::ffff:10.1.2.3").AsSlice(), 104, "10.0.0.0/8")
+	f(nil, 8, "invalid Prefix")
+	f([]byte{10, 1, 2}, 8, "8 bits of an address of 3 bytes are no network")
+	f([]byte{10, 1, 2, 3}, 33, "33 bits of an address of 4 bytes are no network")
 }
 
 // TestAgainstScan holds the trie against a walk over the list.
@@ -76,13 +101,13 @@ func TestAgainstScan(t *testing.T) {
 		})
 		prefix := rapid.Custom(func(t *rapid.T) Prefix {
 			a := addr.Draw(t, "addr")
-			return Prefix{netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits")).Masked()}
+			return of(netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits")))
 		})
 		list := rapid.SliceOfN(prefix, 0, 8).Draw(t, "list")
 		a := addr.Draw(t, "a")
 		want := false
 		for _, p := range list {
-			want = want || unmap(p.Prefix).Contains(a.Unmap())
+			want = want || p.Prefix.Contains(a.Unmap())
 		}
 		if got := New(list).Contains(a); got != want {
 			t.Fatalf("Contains(%s) in %v = %t, want %t", a, list, got, want)
@@ -99,7 +124,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !New([]Prefix{p}).Contains(p.Addr()) {
+		if !New(List{p}).Contains(p.Addr()) {
 			t.Errorf("%q does not hold its own address", s)
 		}
 	})

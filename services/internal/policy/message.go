@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"math"
-	"net/netip"
 
 	"github.com/flowledger/flowledger/services/internal/netset"
 
@@ -35,14 +34,11 @@ func FromMessage(m *flowv1.Policy) (*File, error) {
 		if service.Proto > math.MaxUint8 {
 			return nil, fmt.Errorf("services[%d]: %d is no protocol", i, service.Proto)
 		}
-		s := Service{Name: service.Name, Proto: Proto(service.Proto)}
-		if len(service.Addr) > 0 {
-			addr, ok := netip.AddrFromSlice(service.Addr)
-			if !ok || service.PrefixLength > uint32(addr.BitLen()) {
-				return nil, fmt.Errorf("services[%d]: %d bits of an address of %d bytes are no network", i, service.PrefixLength, len(service.Addr))
-			}
-			s.Addr = netset.Prefix{Prefix: netip.PrefixFrom(addr, int(service.PrefixLength))}
+		addr, err := netset.FromWire(service.Addr, service.PrefixLength)
+		if err != nil {
+			return nil, fmt.Errorf("services[%d]: %w", i, err)
 		}
+		s := Service{Name: service.Name, Addr: addr, Proto: Proto(service.Proto)}
 		for _, p := range service.Ports {
 			if p.First == 0 || p.First > p.Last || p.Last > math.MaxUint16 {
 				return nil, fmt.Errorf("services[%d]: %d to %d is no range of ports", i, p.First, p.Last)

@@ -79,15 +79,15 @@ func TestThereAndBack(t *testing.T) {
 
 func TestErrorsSayWhatToWrite(t *testing.T) {
 	for text, want := range map[string]string{
-		"services:\n- proto: tcp\n  port: [80]\n":                    "services[0].port: unknown key; did you mean ports?",
-		"services:\n- proto: tpc\n  ports: [80]\n":                   "services[0].proto: \"tpc\" is no protocol that has ports; write tcp, udp",
-		"services:\n- ports: [80]\n":                                 "services[0].proto: is needed; write tcp",
-		"services:\n- proto: tcp\n":                                  "services[0].ports: at least one is needed",
-		"services:\n- proto: tcp\n  ports: [80-70]\n":                "services[0].ports[0]: \"80-70\" is no port and no range of ports; write a number from 1 to 65535",
-		"services:\n- proto: tcp\n  ports: [70000]\n":                "services[0].ports[0]: \"70000\" is no port",
-		"services:\n- proto: tcp\n  ports: 80\n":                     "a list ([a, b])",
-		"services:\n- {addr: 10.0.0.1/8, proto: tcp, ports: [80]}\n": "services[0].addr: cannot use \"10.0.0.1/8\" as a network: it has bits beyond its length; write 10.0.0.0/8",
-		"networks: []\n":                                             "networks: unknown key; known here: services",
+		"services:\n- proto: tcp\n  port: [80]\n":                     "services[0].port: unknown key; did you mean ports?",
+		"services:\n- proto: tpc\n  ports: [80]\n":                    "services[0].proto: \"tpc\" is no protocol that has ports; write tcp, udp",
+		"services:\n- ports: [80]\n":                                  "services[0].proto: is needed; write tcp",
+		"services:\n- proto: tcp\n":                                   "services[0].ports: at least one is needed",
+		"services:\n- proto: tcp\n  ports: [80-70]\n":                 "services[0].ports[0]: \"80-70\" is no port and no range of ports; write a number from 1 to 65535",
+		"services:\n- proto: tcp\n  ports: [70000]\n":                 "services[0].ports[0]: \"70000\" is no port",
+		"services:\n- proto: tcp\n  ports: 80\n":                      "a list ([a, b])",
+		"services:\n- {addr: 10.0.0.1/33, proto: tcp, ports: [80]}\n": "services[0].addr: cannot use \"10.0.0.1/33\" as a network: write an address (10.1.2.3) or a prefix (10.0.0.0/8)",
+		"networks: []\n":                                              "networks: unknown key; known here: services",
 	} {
 		_, err := Load(write(t, text))
 		if err == nil || !strings.Contains(err.Error(), want) {

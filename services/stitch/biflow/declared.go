@@ -27,7 +27,7 @@ type declaredProto struct {
 // declaredPorts are the servers of the same ports: those in networks, or anybody.
 type declaredPorts struct {
 	first, last uint16
-	networks    []netset.Prefix // until they are a set
+	networks    netset.List // until they are a set
 	where       *netset.Set
 	anywhere    bool
 }
@@ -56,7 +56,7 @@ func (d *declared) add(s *flowv1.KnownService) error {
 	if s.Proto > math.MaxUint8 || !flow.HasPorts(uint8(s.Proto)) {
 		return fmt.Errorf("protocol %d has no ports", s.Proto)
 	}
-	network, anywhere, err := networkOf(s)
+	network, err := netset.FromWire(s.Addr, s.PrefixLength)
 	if err != nil {
 		return err
 	}
@@ -73,24 +73,13 @@ func (d *declared) add(s *flowv1.KnownService) error {
 			return fmt.Errorf("%d to %d is no range of ports", r.First, r.Last)
 		}
 		g := proto.group(uint16(r.First), uint16(r.Last))
-		g.anywhere = g.anywhere || anywhere
-		if !anywhere {
+		if network.IsValid() {
 			g.networks = append(g.networks, network)
+		} else {
+			g.anywhere = true
 		}
 	}
 	return nil
-}
-
-// networkOf is where a service's servers are.
-func networkOf(s *flowv1.KnownService) (network netset.Prefix, anywhere bool, err error) {
-	if len(s.Addr) == 0 {
-		return netset.Prefix{}, true, nil
-	}
-	a, ok := netip.AddrFromSlice(s.Addr)
-	if !ok || s.PrefixLength > uint32(a.BitLen()) {
-		return netset.Prefix{}, false, fmt.Errorf("%d bits of an address of %d bytes are no network", s.PrefixLength, len(s.Addr))
-	}
-	return netset.Prefix{Prefix: netip.PrefixFrom(a, int(s.PrefixLength))}, false, nil
 }
 
 // group finds the servers of the same ports, or begins with them.
