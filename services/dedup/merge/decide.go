@@ -26,7 +26,7 @@ func (w *Window) decide(e *entry, id uint32) {
 	queue := w.queue(e)
 	claims := w.claims(e, queue)
 	was := *w.standing(e)
-	winner, reason := w.choose(was, claims)
+	winner, reason := w.choose(e, was, claims)
 	if winner == noPoint {
 		w.setAside(e, queue)
 	} else {
@@ -66,7 +66,11 @@ func (w *Window) setAside(e *entry, queue []*held) {
 
 // claims adds up the held reports by observation point, in order of first report.
 func (w *Window) claims(e *entry, queue []*held) []claim {
-	claims := w.out.claims[:0]
+	w.out.claims = w.appendClaims(w.out.claims[:0], e, queue)
+	return w.out.claims
+}
+
+func (w *Window) appendClaims(claims []claim, e *entry, queue []*held) []claim {
 next:
 	for _, h := range queue {
 		shares := h.start < e.coverEnd
@@ -83,18 +87,16 @@ next:
 		c := &claims[len(claims)-1] // filled in where it lies, as segments are
 		c.point, c.bytes, c.packets, c.rate, c.inIf, c.shares = h.point, h.bytes, h.packets, h.rate, h.inIf, shares
 	}
-	w.out.claims = claims
 	return claims
 }
 
 // choose picks the authority. It sticks: whoever has it and still reports keeps it,
 // but for a sampler that yields.
-func (w *Window) choose(was standing, claims []claim) (uint32, flowv1.Authority) {
-	reports := slices.ContainsFunc(claims, func(c claim) bool { return c.point == was.authority })
-	if reports && !slices.ContainsFunc(claims, func(c claim) bool { return w.yields(was, c.rate) }) {
+func (w *Window) choose(e *entry, was standing, claims []claim) (uint32, flowv1.Authority) {
+	if w.keeps(&was, claims) {
 		return was.authority, was.reason
 	}
-	point, reason := w.byPolicy(claims)
+	point, reason := w.byPolicy(e, claims)
 	switch {
 	case point == noPoint:
 	case was.authority != noPoint:
@@ -105,14 +107,20 @@ func (w *Window) choose(was standing, claims []claim) (uint32, flowv1.Authority)
 	return point, reason
 }
 
+// keeps tells whether the authority still reports, and nobody came to whom it yields.
+func (w *Window) keeps(was *standing, claims []claim) bool {
+	return slices.ContainsFunc(claims, func(c claim) bool { return c.point == was.authority }) &&
+		!slices.ContainsFunc(claims, func(c claim) bool { return w.yields(was, c.rate) })
+}
+
 // yields tells whether an authority leaves its place to a point of this rate: under the
 // policy max one that samples does to any that sees every packet, which may only have
 // come later because its timeouts are longer.
-func (w *Window) yields(is standing, rate uint64) bool {
+func (w *Window) yields(is *standing, rate uint64) bool {
 	return w.cfg.Policy == Max && is.sampled && rate <= 1
 }
 
-func (w *Window) byPolicy(claims []claim) (uint32, flowv1.Authority) {
+func (w *Window) byPolicy(e *entry, claims []claim) (uint32, flowv1.Authority) {
 	switch w.cfg.Policy {
 	case Manual:
 		if p, ok := w.byList(claims); ok {
@@ -120,7 +128,7 @@ func (w *Window) byPolicy(claims []claim) (uint32, flowv1.Authority) {
 		}
 		return first(claims, 1), flowv1.Authority_AUTHORITY_FIRST
 	case Max:
-		return byVolume(claims), flowv1.Authority_AUTHORITY_MAX
+		return w.byVolume(e, claims), flowv1.Authority_AUTHORITY_MAX
 	}
 	return first(claims, math.MaxUint64), flowv1.Authority_AUTHORITY_FIRST
 }
@@ -168,35 +176,6 @@ func (m *Match) matchesInIf(inIf uint32) bool {
 		}
 	}
 	return false
-}
-
-// byVolume takes the largest unsampled claim. Among sampled ones the lowest
-// rate wins, ties by first report, never by volume.
-func byVolume(claims []claim) uint32 {
-	best := 0
-	for i := 1; i < len(claims); i++ {
-		if claims[i].better(&claims[best]) {
-			best = i
-		}
-	}
-	return claims[best].point
-}
-
-func (c *claim) better(than *claim) bool {
-	sampled, thanSampled := c.rate > 1, than.rate > 1
-	switch {
-	case sampled != thanSampled:
-		return !sampled
-	case sampled && c.rate != than.rate:
-		return c.rate < than.rate
-	case c.shares != than.shares:
-		return !c.shares // of the other, only an estimate would count
-	case sampled:
-		return false
-	case c.bytes != than.bytes:
-		return c.bytes > than.bytes
-	}
-	return c.packets > than.packets
 }
 
 // emitHeld emits one flow per report of the authority, each other report as a

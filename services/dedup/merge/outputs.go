@@ -21,6 +21,11 @@ type outputs struct {
 	segments []segment
 	nearest  []int32
 	queue    []*held
+	// back is the same of the other direction of a conversation.
+	back struct {
+		queue  []*held
+		claims []claim
+	}
 }
 
 // emitter is where outputs go, the one way or the other.

@@ -1,6 +1,9 @@
 package merge
 
 import (
+	"bytes"
+	"cmp"
+
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -36,6 +39,12 @@ func (w *Window) pointOf(r *arrival) uint32 {
 		}
 	}
 	return w.points.id(p)
+}
+
+// before is an order of points that depends on nothing but themselves.
+func (p *point) before(o *point) bool {
+	order := cmp.Or(bytes.Compare(p.sampler[:], o.sampler[:]), cmp.Compare(p.domain, o.domain))
+	return order < 0 || order == 0 && !p.egress && o.egress
 }
 
 // direction is the point's direction as it goes on the wire.

@@ -40,12 +40,16 @@ func (w *Window) due(e *entry) eventtime.Tick { return w.tick(w.first(e).due) }
 
 // queue lists the reports that wait, oldest first.
 func (w *Window) queue(e *entry) []*held {
-	q, last := w.out.queue[:0], w.held.At(e.link)
+	w.out.queue = w.appendQueue(w.out.queue[:0], e)
+	return w.out.queue
+}
+
+func (w *Window) appendQueue(q []*held, e *entry) []*held {
+	last := w.held.At(e.link)
 	for h := last; ; {
 		h = w.held.At(h.next)
 		q = append(q, h)
 		if h == last {
-			w.out.queue = q
 			return q
 		}
 	}

@@ -181,7 +181,7 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 			e.setStanding(w.standings.id(is))
 		}
 		w.count(e, w.out.arrived(r), is.reason)
-	case w.yields(is, r.SamplingRate):
+	case w.yields(&is, r.SamplingRate):
 		w.hold(e, id, p, r, w.now.After(w.cfg.Hold))
 	case r.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
 		w.reach(e, r.TimeFlowEndNs)
