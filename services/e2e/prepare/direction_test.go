@@ -124,7 +124,7 @@ func TestClientAndServer(t *testing.T) {
 		}, 99.9},
 		{"3 exporters, clocks up to 3 s apart, the second translates addresses", func(c *simulate.PathConfig) {
 			c.Hops, c.NAT, c.Skew = 3, 2, []time.Duration{0, 2 * time.Second, -time.Second}
-		}, 99},
+		}, 99.9},
 		{"2 exporters 2 s apart, the way back sees only the second", func(c *simulate.PathConfig) {
 			c.Hops, c.Asymmetric, c.Skew = 1, 1, []time.Duration{0, 2 * time.Second}
 		}, 0},

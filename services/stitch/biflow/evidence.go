@@ -20,6 +20,7 @@ const (
 	sureDeclaredPort  = 88
 	sureKnownPort     = 85
 	sureSole          = 80
+	sureSoleSoFar     = 75 // with ports that are a guess it must stay below frozen
 	sureReservedPort  = 75
 	sureFirstElswhere = 60
 	sureLowerPort     = 55
@@ -128,7 +129,7 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 		elsewhere = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN_ELSEWHERE
 	)
 	order, far := c.orderVerdict(sameExporter, sampled)
-	sole := opinion{c.soleVerdict(sampled), firstSeen}
+	sole := opinion{c.soleVerdict(final, sampled), firstSeen}
 	role := c.role.verdict()
 	if role.percent == 0 && c.proto == flow.ProtoTCP && !sampled {
 		role = c.refusalVerdict()
@@ -145,24 +146,24 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 	return list
 }
 
-// natureVerdict is what the protocol itself tells: an ICMP request is sent by
-// the client, and so is an error, which nobody asked for; a multicast or
-// broadcast address can only be addressed; DHCP's client has a port of its own, and
+// natureVerdict is what the protocol itself tells: a multicast or broadcast address
+// can only be addressed, even by what else is an answer, as routers advertise
+// themselves; an ICMP request is sent by the client, and so is an error, which
+// nobody asked for; DHCP's client has a port of its own, and
 // mostly asks everybody, so that between the two only the answer is seen.
 func (c *conv) natureVerdict() opinion {
-	if flow.IsICMP(c.proto) && c.half[0].port != c.half[1].port {
+	switch {
+	case c.has(groupLow):
+		return opinion{verdict{1, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
+	case c.has(groupHigh):
+		return opinion{verdict{0, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
+	case flow.IsICMP(c.proto) && c.half[0].port != c.half[1].port:
 		// The side that is asked has the type for its port.
 		client := uint8(0)
 		if c.half[0].port != 0 {
 			client = 1
 		}
 		return opinion{verdict{client, sureICMP}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_ICMP_TYPE}
-	}
-	switch {
-	case c.has(groupLow):
-		return opinion{verdict{1, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
-	case c.has(groupHigh):
-		return opinion{verdict{0, sureMulticast}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_MULTICAST}
 	case c.proto == flow.ProtoUDP && isDHCP(c.half[0].port, c.half[1].port):
 		return opinion{verdict{0, sureDeclared}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
 	case c.proto == flow.ProtoUDP && isDHCP(c.half[1].port, c.half[0].port):
@@ -215,19 +216,47 @@ func (c *conv) orderVerdict(sameExporter, sampled bool) (same, elsewhere verdict
 }
 
 // soleVerdict takes the only side that spoke for the client, if the exporter
-// would have shown the other. A TCP half that is no beginning tells nothing.
-func (c *conv) soleVerdict(sampled bool) verdict {
+// would have shown the other. It tells less as long as the other may yet be reported.
+func (c *conv) soleVerdict(final, sampled bool) verdict {
 	side := uint8(0)
 	switch {
-	case sampled || c.half[0].segments > 0 && c.half[1].segments > 0:
+	case sampled || !c.has(reverse) || c.bothSpoke():
 		return verdict{}
 	case c.half[0].segments == 0:
 		side = 1
 	}
-	if h := &c.half[side]; !c.has(reverse) || h.firstFlags != 0 && h.firstFlags&syn == 0 {
+	switch {
+	case !c.half[side].begins(c.proto), c.proto == flow.ProtoUDP && answersAll(c.half[side].port, c.half[1-side].port):
 		return verdict{}
+	case !final:
+		return verdict{side, sureSoleSoFar}
 	}
 	return verdict{side, sureSole}
+}
+
+// begins tells whether a half that is alone can be the beginning of a conversation. One
+// of TCP that acknowledges answers something, so that the other half is missing; what
+// has no ports, though its protocol has, are the later fragments of packets.
+func (h *half) begins(proto uint8) bool {
+	if flow.HasPorts(proto) && h.port == 0 {
+		return false
+	}
+	return h.flags == 0 || h.firstFlags&syn != 0 && h.flags&ack == 0
+}
+
+// answersAll tells that from is a port of a service that is asked by multicast and
+// answers to the port that asked: the question is to another address then.
+func answersAll(from, to uint16) bool {
+	switch from {
+	case 427, // SLP (RFC 2608)
+		1900, // SSDP (UPnP)
+		3702, // WS-Discovery
+		5353, // multicast DNS (RFC 6762 §6.7)
+		5355, // LLMNR (RFC 4795)
+		5683: // CoAP (RFC 7252 §8)
+		return from != to
+	}
+	return false
 }
 
 // portVerdict takes the side with the better known, reserved or lower port for

@@ -21,8 +21,8 @@ func (c *conv) state(client uint8, sent *[2]volume) flowv1.ConnState {
 		// Only the answer was seen, or the way back may pass elsewhere: a
 		// missing half is no evidence of a failed connection.
 		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
-	case cl.flags != 0 && cl.flags&(syn|ack) != syn:
-		// An ACK acknowledges something: the other half has not been reported yet.
+	case !cl.begins(c.proto):
+		// What it goes on with, the other half began or answered, and has not been reported.
 		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
 	}
 	return flowv1.ConnState_CONN_STATE_UNANSWERED
