@@ -84,8 +84,11 @@ func saturatingMs(ms uint64) uint64 { return min(ms, maxMs) * nsPerMs }
 const ntpEpoch = 2_208_988_800
 
 // ntpNs reads an NTP timestamp (RFC 7011 §6.1.10) in the era that brings it
-// nearest to the reception; era 1 starts in 2036.
+// nearest to the reception; era 1 starts in 2036. Zero is no time (RFC 5905 §6).
 func ntpNs(ts, receivedNs uint64) uint64 {
+	if ts == 0 {
+		return 0
+	}
 	frac := (ts & 0xffffffff) * nsPerS >> 32
 	return ntpSeconds(ts>>32, receivedNs)*nsPerS + frac
 }
@@ -93,6 +96,9 @@ func ntpNs(ts, receivedNs uint64) uint64 {
 // ntpMicrosNs reads an NTP timestamp of dateTimeMicroseconds, the low 11 bits
 // of which mean nothing (RFC 7011 §6.1.9), rounded to microseconds.
 func ntpMicrosNs(ts, receivedNs uint64) uint64 {
+	if ts == 0 {
+		return 0
+	}
 	us := ((ts&0xfffff800&0xffffffff)*1_000_000 + 1<<31) >> 32
 	return ntpSeconds(ts>>32, receivedNs)*nsPerS + us*1000
 }

@@ -249,6 +249,10 @@ func (n *Normalizer) directRecord(m *message, d *direct, data []byte, out *Resul
 	if icmp && !d.ordinaryICMP(all) {
 		return false
 	}
+	start, end := d.start.Of(all), d.end.Of(all)
+	if !d.relative && (start == 0 || end == 0) {
+		return false
+	}
 	m.records++
 	out.DataRecords++
 	out.Records.Flow++
@@ -263,7 +267,6 @@ func (n *Normalizer) directRecord(m *message, d *direct, data []byte, out *Resul
 	if d.hasDirection {
 		own.Direction = directionOf(d.direction.Of(all))
 	}
-	start, end := d.start.Of(all), d.end.Of(all)
 	if d.relative {
 		base := m.bootMs + int64(m.uptime)
 		start, end = msToNs(base-sinceEvent(m.uptime, uint32(start))), msToNs(base-sinceEvent(m.uptime, uint32(end)))

@@ -96,6 +96,9 @@ func TestDirectKinds(t *testing.T) {
 		body := append([]byte{}, values...)
 		for _, s := range fields[len(tuple):] {
 			body = append(body, make([]byte, s.length)...)
+			if s.e == ieStartMillis || s.e == ieEndMillis {
+				binary.BigEndian.PutUint64(body[len(body)-8:], nowNs/nsPerMs)
+			}
 		}
 		d := w.template(300, fields...).set(300, append(body, body...)...).datagram()
 		d.Payload = append(d.Payload, make([]byte, 8)...)[:len(d.Payload)] // memory goes on behind it

@@ -22,17 +22,22 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestCapturesGolden holds every field of every capture's flows, events and
-// facts. The files were read beside tshark's dissection of the same captures.
+// facts, those of our own (testdata/captures) among them. The files were read beside tshark's dissection of the same captures.
 func TestCapturesGolden(t *testing.T) {
 	needShared(t)
 	paths, err := filepath.Glob(filepath.Join(shared, "captures", "*.pcap"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no captures: %v", err)
 	}
-	for _, path := range paths {
-		name := strings.TrimSuffix(filepath.Base(path), ".pcap")
+	own, err := filepath.Glob(filepath.Join("testdata", "captures", "*.pcap.gz"))
+	if err != nil || len(own) == 0 {
+		t.Fatalf("no captures of our own: %v", err)
+	}
+	for _, path := range append(paths, own...) {
+		name, _, _ := strings.Cut(filepath.Base(path), ".pcap")
 		t.Run(name, func(t *testing.T) {
 			out := normalized(Default(), datagrams(t, path))
+			conserved(t, out)
 			testkit.Golden(t, filepath.Join("testdata", "golden", name+".jsonl"), renderResult(out), *update)
 		})
 	}

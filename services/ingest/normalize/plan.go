@@ -30,7 +30,6 @@ type plan struct {
 
 	start, end     timeSource
 	durationInside bool // the record has a duration
-	observation    bool // the record has the time of an event
 	systemInit     bool // the record has the time of boot
 
 	packetsUnknown bool // no count of packets
@@ -365,10 +364,10 @@ func (c *compiler) times() {
 		c.p.systemInit = c.add(ieSystemInit, opSystemInit)
 	}
 	c.p.durationInside = c.add(ieDurationMicros, opDurationMicros) || c.add(ieDurationMillis, opDurationMillis)
-	c.p.observation = pick(
+	pick(
 		source{ieObservationNanos, opObservedNTP, timeAbsolute}, source{ieObservationMicros, opObservedNTPMicros, timeAbsolute},
 		source{ieObservationMillis, opObservedMillis, timeAbsolute}, source{ieObservationSeconds, opObservedSeconds, timeAbsolute},
-		source{ieCollectionMillis, opObservedMillis, timeAbsolute}) != timeNone
+		source{ieCollectionMillis, opObservedMillis, timeAbsolute})
 }
 
 // rest plans all else.

@@ -178,10 +178,14 @@ func (n *Normalizer) wayBack(m *message, f *flowv1.Flow, s *scratch, out *Result
 }
 
 // icmp moves ICMP's type and code to their fields; its ports are 0. Exporters
-// without elements of their own put type·256 + code into the destination port.
+// without elements of their own put type·256 + code into the destination port, or
+// (fprobe) the type into the source's and the code into the destination's.
 func icmp(from icmpSource, f *flowv1.Flow, s *scratch) {
 	if f.Proto != flow.ProtoICMP && f.Proto != flow.ProtoICMPv6 {
 		return
+	}
+	if from == icmpInPort && f.SrcPort|f.DstPort < 256 {
+		f.SrcPort, f.DstPort = 0, f.SrcPort<<8|f.DstPort
 	}
 	typeCode := s.icmpTypeCode
 	if from == icmpInPort || from == icmpTypeCode && typeCode == 0 {

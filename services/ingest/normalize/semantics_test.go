@@ -308,9 +308,34 @@ func TestICMP(t *testing.T) {
 	}
 	f("in the port", 3, 1, tuple, body(0, 3*256+1))
 	f("ports that are an id", 0, 0, tuple, body(77, 3*256+1))
+	f("the type in one port, the code in the other", 3, 1, tuple, body(3, 1))
+	f("the same of an echo request", 8, 0, tuple, body(8, 0))
 	f("element 32", 8, 0, icmpTuple(spec{ieICMPTypeCode4, 2}), append(body(0, 0), values(2, 8*256)...))
 	f("element 32 is empty", 8, 0, icmpTuple(spec{ieICMPTypeCode4, 2}), append(body(0, 8*256), values(2, 0)...))
 	f("elements 176 and 177", 0, 0, icmpTuple(spec{ieICMPType4, 1}, spec{ieICMPCode4, 1}), append(body(0, 17549), values(1, 0, 1, 0)...))
+}
+
+// TestTimesOfZeroAreNone: of a flow whose record tells one time only, or none, though its
+// template has both.
+func TestTimesOfZeroAreNone(t *testing.T) {
+	f := func(name string, start, end element, length uint16, from, to uint64, wantStart, wantEnd uint64, quality flowv1.TimeQuality) {
+		t.Helper()
+		specs := append(append([]spec(nil), tuple...), spec{start, length}, spec{end, length})
+		w := ipfix().template(300, specs...).set(300, append(tupleValues(1, 1), values(uint64(length), from, uint64(length), to)...)...)
+		bothWays(t, Default(), []Datagram{w.datagram()})
+		got := only(t, run(Default(), w.datagram()))
+		if got.TimeFlowStartNs != wantStart || got.TimeFlowEndNs != wantEnd || got.TimeQuality != quality || got.TimeSuspect {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	const at, absolute = uint64(nowNs - 9*nsPerS), flowv1.TimeQuality_TIME_QUALITY_ABSOLUTE
+	f("start in seconds", ieStartSeconds, ieEndSeconds, 4, 0, at/nsPerS, at, at, absolute)
+	f("end in seconds", ieStartSeconds, ieEndSeconds, 4, at/nsPerS, 0, at, at, absolute)
+	f("start in milliseconds", ieStartMillis, ieEndMillis, 8, 0, at/nsPerMs, at, at, absolute)
+	f("end in milliseconds", ieStartMillis, ieEndMillis, 8, at/nsPerMs, 0, at, at, absolute)
+	f("start in NTP's nanoseconds", ieStartNanos, ieEndNanos, 8, 0, (at/nsPerS+ntpEpoch)<<32, at, at, absolute)
+	f("end in NTP's microseconds", ieStartMicros, ieEndMicros, 8, (at/nsPerS+ntpEpoch)<<32, 0, at, at, absolute)
+	f("neither", ieStartMillis, ieEndMillis, 8, 0, 0, nowNs, nowNs, flowv1.TimeQuality_TIME_QUALITY_EXPORT_ONLY)
 }
 
 func TestReverseObservable(t *testing.T) {

@@ -16,6 +16,7 @@ func (n *Normalizer) stamp(m *message, p *plan, f *flowv1.Flow, s *scratch) {
 		}
 	}
 	start, end := f.TimeFlowStartNs, f.TimeFlowEndNs
+	hasStart, hasEnd := p.start.told(start), p.end.told(end)
 	if p.start == timeUptime || p.end == timeUptime {
 		base, q := m.uptimeBase(s)
 		worse(q)
@@ -35,16 +36,16 @@ func (n *Normalizer) stamp(m *message, p *plan, f *flowv1.Flow, s *scratch) {
 		worse(m.relativeQuality())
 	}
 	switch {
-	case p.start != timeNone && p.end != timeNone:
-	case p.start != timeNone && p.durationInside:
+	case hasStart && hasEnd:
+	case hasStart && p.durationInside:
 		end = start + s.durationNs
-	case p.end != timeNone && p.durationInside:
+	case hasEnd && p.durationInside:
 		start = before(end, s.durationNs)
-	case p.start != timeNone:
+	case hasStart:
 		end = max(start, s.observedNs)
-	case p.end != timeNone:
+	case hasEnd:
 		start = end
-	case p.observation:
+	case s.observedNs != 0:
 		end = s.observedNs
 		start = before(end, s.durationNs)
 	case m.exportNs != 0:
@@ -62,6 +63,10 @@ func (n *Normalizer) stamp(m *message, p *plan, f *flowv1.Flow, s *scratch) {
 	f.TimeFlowStartNs, f.TimeFlowEndNs, f.TimeQuality = start, end, quality
 	n.suspect(m, f)
 }
+
+// told tells whether a record says a time. An absolute one of zero is none: ulogd2 does
+// not know the start of connections that are older than itself.
+func (t timeSource) told(ns uint64) bool { return t != timeNone && (t != timeAbsolute || ns != 0) }
 
 // suspect flags times that cannot be right: an end before the start (which are
 // then exchanged), a start in the future of the reception, an end so long ago
