@@ -74,6 +74,8 @@ type domain struct {
 	templates map[uint16]*template
 	// variants are those that only hold for data from their own port.
 	variants map[variant]*template
+	// alone has until when data from a port is not read by templates of other ports.
+	alone map[variant]uint64
 	// last is the template looked up last; most data sets use the same one.
 	last *template
 	// waiting has the data sets without template, by its id.

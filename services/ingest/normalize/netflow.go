@@ -140,7 +140,7 @@ func (n *Normalizer) sets(m *message, b []byte, out *Result) {
 // dataSet reads the records of a data set by its template.
 func (n *Normalizer) dataSet(m *message, id uint16, set []byte, out *Result) {
 	t := m.dom.templateOf(id, m.port, m.receivedNs)
-	if t == nil {
+	if t == nil || !n.fits(m, t, set) {
 		if len(set) == 0 {
 			return
 		}

@@ -1,6 +1,9 @@
 package normalize
 
-import "iter"
+import (
+	"iter"
+	"maps"
+)
 
 // maxVariants is how many templates of a domain are kept for single ports.
 const maxVariants = 64
@@ -31,6 +34,50 @@ func (d *domain) known(id, port uint16) *template {
 		}
 	}
 	return t
+}
+
+// fits tells whether the data set of a message may be one of a template. One that came
+// from another port need not be: whoever sent the data may have a layout of its own that
+// is still to come. Then its records hardly ever come out even, but for padding, of which
+// some exporters take what is at hand. A broken message tells nothing.
+func (n *Normalizer) fits(m *message, t *template, set []byte) bool {
+	if t.port == m.port || t.port == 0 || m.port == 0 || m.bad != "" {
+		return true
+	}
+	if m.dom.standsAlone(t, m.port, m.receivedNs) {
+		return false
+	}
+	if t.plan.fixed {
+		set = set[len(set)-len(set)%t.plan.min:]
+	}
+	for len(set) >= t.plan.min {
+		var size int
+		if n.spans, size = measure(n.spans[:0], t, set); size < 0 {
+			break
+		}
+		set = set[size:]
+	}
+	return len(set) < 4 || zero(set)
+}
+
+// standAlone has data from a port be read by the port's own template alone, until a time:
+// some was found not to fit another's.
+func (d *domain) standAlone(v variant, nowNs, untilNs uint64) {
+	if len(d.alone) >= maxVariants {
+		maps.DeleteFunc(d.alone, func(_ variant, until uint64) bool { return until < nowNs })
+	}
+	if len(d.alone) >= maxVariants {
+		return
+	}
+	if d.alone == nil {
+		d.alone = map[variant]uint64{}
+	}
+	d.alone[v] = untilNs
+}
+
+// standsAlone tells whether data from a port may not be read by this template.
+func (d *domain) standsAlone(t *template, port uint16, nowNs uint64) bool {
+	return len(d.alone) > 0 && t.port != port && d.alone[variant{t.id, port}] >= nowNs
 }
 
 // has tells whether a template has not been given up.

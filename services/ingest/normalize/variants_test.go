@@ -1,8 +1,11 @@
 package normalize
 
 import (
+	"bytes"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Two processes of one host (ports 1 and 2) have the same domain and the same template
@@ -72,6 +75,59 @@ func TestEachPortHasItsTemplates(t *testing.T) {
 	}
 	if n.templates != 1 || n.fields != len(tuple) {
 		t.Errorf("%d templates of %d fields are left", n.templates, n.fields)
+	}
+}
+
+// TestDataWaitsForItsPortsTemplate, as far as it can be told that another port's is not
+// its own: two processes of one host are heard of for the first time.
+func TestDataWaitsForItsPortsTemplate(t *testing.T) {
+	longer := append(append([]spec(nil), tuple...), spec{ieTCPFlags, 2}, spec{ieIngressInterface, 4}, spec{ieEgressInterface, 4})
+	text := append(append([]spec(nil), longer...), spec{ieApplicationName, variable})
+	longValues := append(tupleValues(7, 1), values(2, 0x1b, 4, 3, 4, 4)...)
+	textValues := append(append([]byte(nil), longValues...), 2, 'o', 'k')
+	at := time.Duration(0)
+	from := func(port uint16, w *writer) Datagram {
+		at += time.Second
+		d := after(w.datagram(), at)
+		d.Port = port
+		return d
+	}
+	short := func(port uint16, records int) Datagram {
+		return from(port, ipfix().set(300, bytes.Repeat(tupleValues(5, 1), records)...))
+	}
+	long := func(port uint16, records int) Datagram {
+		return from(port, ipfix().set(300, bytes.Repeat(longValues, records)...))
+	}
+	f := func(name string, want map[uint64]int, missing uint64, in ...Datagram) {
+		t.Helper()
+		out, got := run(Default(), in...), map[uint64]int{}
+		for _, f := range out.Flows {
+			got[f.Bytes]++
+		}
+		if d := cmp.Diff(got, want); d != "" || out.MissingTemplateSets != missing || out.LateSets != missing {
+			t.Errorf("%s: %d sets waited, %d were read late, want %d; flows by bytes (-got, +want)\n%s", name, out.MissingTemplateSets, out.LateSets, missing, d)
+		}
+		at = 0
+	}
+	f("both wait", map[uint64]int{5: 3, 7: 2}, 3,
+		long(2, 1), short(1, 3), from(1, ipfix().template(300, tuple...)), long(2, 1), from(2, ipfix().template(300, longer...)))
+	f("the other is known", map[uint64]int{5: 1, 7: 1}, 1,
+		from(1, ipfix().template(300, tuple...)), long(2, 1), short(1, 1), from(2, ipfix().template(300, longer...)))
+	f("the other has fields of variable length", map[uint64]int{7: 2}, 1,
+		from(1, ipfix().template(300, text...)), long(2, 1), from(1, ipfix().set(300, textValues...)), from(2, ipfix().template(300, longer...)))
+	f("one fits by chance, others did not", map[uint64]int{7: 23}, 3,
+		long(2, 1), long(2, 1), from(1, ipfix().template(300, tuple...)), long(2, len(tupleValues(5, 1))), from(2, ipfix().template(300, longer...)))
+	f("a port of templates, another of data", map[uint64]int{5: 4, 7: 2}, 2,
+		short(2, 1), short(2, 3), from(1, ipfix().template(300, tuple...)), from(1, ipfix().template(300, longer...)), long(2, 2))
+	f("and of data that is padded by what is at hand", map[uint64]int{5: 2}, 1,
+		from(2, ipfix().set(300, append(tupleValues(5, 1), 1, 2, 3)...)), from(1, ipfix().template(300, tuple...)),
+		from(2, ipfix().set(300, append(tupleValues(5, 1), make([]byte, 7)...)...)))
+	f("and whose layout changes behind its data", map[uint64]int{5: 1, 7: 2}, 1,
+		from(1, ipfix().template(300, tuple...)), short(2, 1), long(2, 1), from(1, ipfix().template(300, longer...)), long(2, 1))
+
+	out := run(Default(), from(1, ipfix().template(300, tuple...)), long(2, 1), from(1, ipfix()), after(from(1, ipfix()), time.Hour))
+	if len(out.Flows) != 0 || out.ExpiredSets != 1 || len(out.Dead) != 1 || out.Dead[0].Reason != reasonTemplateMissing {
+		t.Errorf("its own does not come: %v %v", out.Flows, out.Dead)
 	}
 }
 

@@ -23,6 +23,8 @@ type waitingSet struct {
 	header  int
 	// done tells that it has been read.
 	done bool
+	// broken tells that its message was.
+	broken bool
 }
 
 // waitingRoom keeps data sets until their templates come, bounded in bytes, per
@@ -66,7 +68,7 @@ func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
 	if m.kind == flowv1.FlowType_FLOW_TYPE_IPFIX {
 		binary.BigEndian.PutUint16(alone[2:], uint16(length))
 	}
-	w := &waitingSet{msg: *m, id: id, message: alone, header: header}
+	w := &waitingSet{msg: *m, id: id, message: alone, header: header, broken: m.bad != ""}
 	w.msg.header, w.msg.bad, w.msg.records = alone[:header], "", 0
 	m.waited = true
 	if m.dom.waiting == nil {
@@ -80,29 +82,40 @@ func (n *Normalizer) wait(m *message, id uint16, set []byte, out *Result) {
 	n.dueNs = min(n.dueNs, m.receivedNs+uint64(n.cfg.WaitForTemplate))
 }
 
-// readWaiting reads the sets of a domain that waited for this template.
+// readWaiting reads the sets of a domain that waited for this template. Those of another
+// port wait for the port's own from now on if one of them does not fit.
 func (n *Normalizer) readWaiting(d *domain, t *template, out *Result) {
 	sets := d.waiting[t.id]
 	if sets == nil {
 		return
 	}
-	delete(d.waiting, t.id)
-	before := out.DataRecords + out.OptionsRecords
 	for _, w := range sets {
-		if w.done {
+		if by := d.templateOf(w.id, w.msg.port, w.msg.receivedNs); by != nil && !w.broken && !n.fits(&w.msg, by, w.set()) {
+			d.standAlone(variant{w.id, w.msg.port}, n.nowNs, n.nowNs+uint64(n.cfg.WaitForTemplate))
+		}
+	}
+	before := out.DataRecords + out.OptionsRecords
+	left := sets[:0]
+	for _, w := range sets {
+		by := d.templateOf(w.id, w.msg.port, w.msg.receivedNs)
+		if by == nil || d.standsAlone(by, w.msg.port, n.nowNs) {
+			left = append(left, w)
 			continue
 		}
 		n.leave(w)
 		out.LateSets++
-		by := t
-		if own := d.variants[variant{t.id, w.msg.port}]; own != nil {
-			by = own
-		}
-		n.readSet(&w.msg, by, w.message[w.header+setHeader:], out)
+		n.readSet(&w.msg, by, w.set(), out)
 		d.records += uint64(w.msg.records)
+	}
+	clear(sets[len(left):])
+	if d.waiting[t.id] = left; len(left) == 0 {
+		delete(d.waiting, t.id)
 	}
 	out.LateRecords += out.DataRecords + out.OptionsRecords - before
 }
+
+// set is the set's content.
+func (w *waitingSet) set() []byte { return w.message[w.header+setHeader:] }
 
 // leave takes a set out of the room; its place in the queue goes with time.
 func (n *Normalizer) leave(w *waitingSet) {
