@@ -33,6 +33,7 @@ func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
 	c.flows.Reset()
 	for _, b := range in {
 		c.flows.Add(b.Value)
+		out.LeaveOut(b, c.flows.Left)
 	}
 	c.flows.Sort()
 	c.window.TickWire(tick, c.flows.Records, c.keep)

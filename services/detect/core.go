@@ -25,6 +25,7 @@ func newCore(cfg Config, _ int) stage.Core {
 func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
 	for _, b := range in {
 		c.biflows.Each(b.Value, c.rules.See)
+		out.LeaveOut(b, c.biflows.Left)
 	}
 	c.rules.Tick(tick, send(out))
 }

@@ -27,6 +27,7 @@ func (c *core) Tick(tick eventtime.Tick, in []stage.Batch, out *stage.Output) {
 	c.in.Reset()
 	for _, b := range in {
 		c.in.Add(b.Value)
+		out.LeaveOut(b, c.in.Left)
 	}
 	c.table.TickWire(tick, &c.in, &c.out)
 	c.send(out)

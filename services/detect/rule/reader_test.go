@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -78,5 +80,8 @@ func TestReaderTakesWhatStitchWrites(t *testing.T) {
 	})
 	if want := []uint64{7, 8, 7, 8}; !slices.Equal(ids, want) || r.Bad != (flow.Bad{Truncated: 1, Undecodable: 1}) || hurried != 2 {
 		t.Errorf("read %v, %d in a hurry, %+v bad; want %v, one of each and 2", ids, hurried, r.Bad, want)
+	}
+	if want := []flow.Left{{Bytes: []byte{0x0b, 0x0b}, Reason: flow.Undecodable}, {Bytes: []byte{9}, Reason: flow.Truncated}}; !cmp.Equal(r.Left, want) {
+		t.Errorf("left out %v, want %v", r.Left, want)
 	}
 }

@@ -46,9 +46,9 @@ func Topics() []string {
 
 // Headers of a dead letter.
 const (
-	HeaderReason   = "reason"
+	HeaderReason   = stage.HeaderReason
 	HeaderExporter = "sampler_address"
-	HeaderReceived = "time_received_ns"
+	HeaderReceived = stage.HeaderReceived
 )
 
 // Send gives all records of r to the sink, which copies them: r may be reset. It

@@ -12,8 +12,9 @@ import (
 type Briefs struct {
 	// Records are the flows read since Reset. Their order may be changed.
 	Records []*Brief
-	// Bad counts what was left out.
+	// Bad counts what was left out, Left is what of the last batch.
 	Bad    Bad
+	Left   []Left
 	all    []*Brief
 	full   flowv1.Flow
 	fields Fields
@@ -30,14 +31,18 @@ func (d *Briefs) Reset() { d.Records, d.again = d.Records[:0], d.again[:0] }
 
 // Add reads every flow of a batch.
 func (d *Briefs) Add(batch []byte) {
+	d.Left = d.Left[:0]
 	for len(batch) > 0 {
 		wire, rest, err := Next(batch)
 		if err != nil {
 			d.Bad.Truncated++
+			d.Left = append(d.Left, Left{batch, Truncated})
 			return
 		}
 		batch = rest
-		d.AddOne(wire)
+		if !d.AddOne(wire) {
+			d.Left = append(d.Left, Left{wire, Undecodable})
+		}
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -129,6 +131,19 @@ func TestBatchIsProtodelim(t *testing.T) {
 	d.Add(ours)
 	if len(d.Records) != 50 || d.Bad != (Bad{}) || d.Records[7].Application != "dns" {
 		t.Fatalf("decoded %d records, %+v bad", len(d.Records), d.Bad)
+	}
+}
+
+func TestBriefsTellWhatTheyLeaveOut(t *testing.T) {
+	good := AppendDelimited(nil, &flowv1.Flow{Bytes: 1})
+	var d Briefs
+	d.Add(slices.Concat(good, []byte{2, 0x0b, 0x0b}, good, []byte{9, 1})) // a group that does not end
+	want := []Left{{[]byte{0x0b, 0x0b}, Undecodable}, {[]byte{9, 1}, Truncated}}
+	if len(d.Records) != 2 || d.Bad != (Bad{Truncated: 1, Undecodable: 1}) || !cmp.Equal(d.Left, want) {
+		t.Errorf("%d flows, %+v bad, left out %v", len(d.Records), d.Bad, d.Left)
+	}
+	if d.Add(good); len(d.Left) != 0 {
+		t.Errorf("of another batch %v is left out", d.Left)
 	}
 }
 

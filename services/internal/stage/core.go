@@ -16,6 +16,9 @@ type Batch struct {
 	// Input is the index into Spec.Inputs.
 	Input int
 	Value []byte
+	// partition and offset are where the message stands in the input's log.
+	partition int
+	offset    int64
 	// page is where the value lies.
 	page *page
 }
@@ -26,6 +29,7 @@ type Core interface {
 	// Tick applies all records of one tick, in an order of the records' own
 	// (batches come in no order of meaning), and fires the timers due at it.
 	// Ticks rise; ticks without input and without a due timer are not called.
+	// What it cannot read it leaves to Output.LeaveOut.
 	Tick(tick eventtime.Tick, in []Batch, out *Output)
 	// NextTimer is the earliest tick at which Tick must be called even without
 	// input, or eventtime.Never.

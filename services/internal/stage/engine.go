@@ -19,6 +19,9 @@ type engine struct {
 	policies *policies
 	// waiting are the records that are read but not released, by tick, rising.
 	waiting []tickBatches
+	// letters are the messages that cannot be read and are not written to FlowsDead yet,
+	// in the order of compareLetters.
+	letters []letter
 	// bytes is how much value waits.
 	bytes int64
 	// last is the newest tick the core has seen, told the newest tick that marks
@@ -82,9 +85,10 @@ func (e *engine) accept(inbox int, m *message) {
 // take tells whether the message has anything that waits now.
 func (e *engine) take(inbox int, m *message) bool {
 	in := e.inboxes[inbox]
-	in.next = m.offset + 1
+	in.next = m.next()
 	if m.err != nil {
 		e.tally.malformed++
+		e.bury(in, m)
 		return false
 	}
 	rest, fresh, at := in.accept(m, &e.tally)
@@ -106,7 +110,7 @@ func (e *engine) take(inbox int, m *message) bool {
 	if !found {
 		e.waiting = slices.Insert(e.waiting, i, tickBatches{tick: at, batches: e.spareBatches()})
 	}
-	e.waiting[i].batches = append(e.waiting[i].batches, Batch{Input: in.input, Value: rest, page: m.page})
+	e.waiting[i].batches = append(e.waiting[i].batches, Batch{Input: in.input, Value: rest, partition: in.partition, offset: m.offset, page: m.page})
 	e.bytes += int64(len(rest))
 	return true
 }
@@ -200,6 +204,7 @@ func (e *engine) step(say sink) {
 func (e *engine) release(upTo eventtime.Tick, say sink) {
 	for {
 		next := e.nextTick()
+		e.post(min(next, upTo), say)
 		if next > upTo || next == eventtime.Never {
 			return
 		}
@@ -212,6 +217,7 @@ func (e *engine) release(upTo eventtime.Tick, say sink) {
 		e.core.Tick(next, in, e.out)
 		e.last = next
 		e.flush(next, "", say)
+		e.postLeft(next, say)
 		e.recycle(in)
 	}
 }
@@ -232,6 +238,7 @@ func (e *engine) nextTick() eventtime.Tick {
 // tick after the last.
 func (e *engine) finish(end eventtime.Tick, say sink) {
 	e.release(end, say)
+	e.post(eventtime.Never, say)
 	e.waiting, e.bytes = nil, 0
 	end++
 	e.enforce(end)

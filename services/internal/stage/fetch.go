@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -31,6 +32,8 @@ type fetcher struct {
 	paged    bool
 	unpacker wire.Unpacker
 	fields   []field
+	// doubts counts batches that were not what their checksum says.
+	doubts int
 }
 
 // chunk is what one fetch brought, in log order and without a hole.
@@ -79,6 +82,31 @@ func (f *fetcher) fetchWithin(ctx context.Context, wait time.Duration) (chunk, e
 	return c, nil
 }
 
+// maxDoubts is how often a batch is asked for again whose checksum is wrong: it may have
+// been damaged on its way.
+const maxDoubts = 5
+
+// errDamaged is a record batch that cannot be read however often it is asked for.
+var errDamaged = errors.New("cannot read the record batch")
+
+// pass makes one message of a batch that cannot be read, or of what is left of it: to
+// wait for it would stop the partition for good. What came before goes first.
+func (f *fetcher) pass(set []byte, why error, c *chunk) error {
+	first, last, batch, ok := wire.Span(set)
+	if len(c.messages) > 0 || !ok || first > f.next || last < f.next || last >= c.end {
+		return why
+	}
+	if errors.Is(why, wire.ErrChecksum) {
+		if f.doubts++; f.doubts < maxDoubts {
+			return why
+		}
+	}
+	f.doubts = 0
+	c.messages = append(c.messages, message{offset: f.next, more: last - f.next, value: slices.Clone(batch), err: fmt.Errorf("%w: %w", errDamaged, why)})
+	f.next = last + 1
+	return nil
+}
+
 // buffer gives room: such that is used again, if messages tell when they are done with.
 func (f *fetcher) buffer(n int) []byte {
 	if f.paged {
@@ -88,17 +116,19 @@ func (f *fetcher) buffer(n int) []byte {
 }
 
 // read takes the records of a response; it stops before a hole, which the next
-// fetch will look at from its beginning.
+// fetch will look at from its beginning, and before a batch that cannot be read.
 func (f *fetcher) read(set []byte, c *chunk) error {
 	f.unpacker.Buffer = f.buffer
 	whole := f.page(set)
 	defer whole.release()
 	for {
 		b, rest, ok, err := f.unpacker.Next(set)
-		if err != nil || !ok {
-			return err
+		if err != nil {
+			return f.pass(set, err, c)
 		}
-		set = rest
+		if !ok {
+			return nil
+		}
 		in := whole
 		if b.Packed {
 			in = f.page(b.Memory)
@@ -107,9 +137,13 @@ func (f *fetcher) read(set []byte, c *chunk) error {
 		if b.Packed {
 			in.release()
 		}
-		if err != nil || !more {
-			return err
+		if err != nil {
+			return f.pass(set, err, c)
 		}
+		if !more {
+			return nil
+		}
+		set = rest
 	}
 }
 

@@ -19,7 +19,13 @@ type message struct {
 	page *page
 	// err tells why the message is none of ours; then nothing else of it counts.
 	err error
+	// more is for how many offsets behind its own it stands as well: a record batch that
+	// cannot be read is one message.
+	more int64
 }
+
+// next is the offset behind the message.
+func (m *message) next() int64 { return m.offset + 1 + m.more }
 
 // parse fills in what the headers and the value say, or err.
 func (m *message) parse(plain bool) error {
@@ -44,7 +50,13 @@ type outgoing struct {
 }
 
 // size is about what the message takes in memory and on the wire.
-func (m *outgoing) size() int64 { return int64(len(m.key) + len(m.value) + 64) }
+func (m *outgoing) size() int64 {
+	size := len(m.key) + len(m.value) + 64
+	for _, f := range m.fields {
+		size += len(f.key) + len(f.value) + 4
+	}
+	return int64(size)
+}
 
 // mark is an empty message that says how far a source has come.
 func mark(seq int64, tick eventtime.Tick) outgoing {

@@ -13,7 +13,7 @@ type metrics struct {
 	recordsIn, recordsOut, duplicates, lost, late     prometheus.Counter
 	dataLoss, malformed, foreign, stale, ended        prometheus.Counter
 	retries, snapshots, snapshotErrors, rebalances    prometheus.Counter
-	dropped, storeErrors, policiesRefused             prometheus.Counter
+	dropped, storeErrors, policiesRefused, dead       prometheus.Counter
 	lag, streamLag, waiting, policyVersion            *prometheus.GaugeVec
 	snapshotSeconds                                   prometheus.Histogram
 	snapshotBytes, queueBytes, clockOffset, recovered prometheus.Gauge
@@ -31,6 +31,7 @@ func newMetrics(reg prometheus.Registerer, stage string) *metrics {
 		late:            r.counter("late_total", "Records that came after their tick had passed and took effect later."),
 		dataLoss:        r.counter("data_loss_total", "Offsets that were gone before they were read: retention is too short, or a topic was tampered with."),
 		malformed:       r.counter("malformed_total", "Messages without our headers, or whose value is no batch."),
+		dead:            r.counter("dead_total", "Dead letters: messages and records that could not be read, kept in flows.dead."),
 		foreign:         r.counter("foreign_total", "Messages of a source that does not belong in its topic."),
 		stale:           r.counter("stale_total", "Messages of a configuration epoch that has been replaced."),
 		ended:           r.counter("after_end_total", "Records that came after the end of the timeline and were refused."),
@@ -60,6 +61,7 @@ func (m *metrics) add(now, before tally) {
 	m.lost.Add(float64(now.lost - before.lost))
 	m.late.Add(float64(now.late - before.late))
 	m.malformed.Add(float64(now.malformed - before.malformed))
+	m.dead.Add(float64(now.dead - before.dead))
 	m.foreign.Add(float64(now.foreign - before.foreign))
 	m.stale.Add(float64(now.stale - before.stale))
 	m.ended.Add(float64(now.ended - before.ended))

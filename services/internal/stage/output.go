@@ -16,6 +16,8 @@ type Output struct {
 	bytes int64
 	// cut tells that some partition has a batch that is full.
 	cut bool
+	// letters are what the core could not read.
+	letters []letter
 }
 
 // messageBytes is what a message of its own counts for beside its key and value.
@@ -130,6 +132,14 @@ func (o *Output) AppendMessage(topic, partition int, key, value []byte) {
 	o.bytes += int64(len(key) + len(value) + messageBytes)
 }
 
+// LeaveOut keeps what of a batch cannot be read: the shell writes it to FlowsDead. The
+// bytes are copied.
+func (o *Output) LeaveOut(in Batch, left []flow.Left) {
+	for _, l := range left {
+		o.letters = append(o.letters, letter{input: in.Input, partition: in.partition, offset: in.offset, reason: l.Reason}.of(nil, l.Bytes))
+	}
+}
+
 // attach gives headers to the message that was said last.
 func (o *Output) attach(topic, partition int, headers []Header) {
 	batches := o.topics[topic][partition].batches
@@ -153,6 +163,7 @@ func (o *Output) Each(f func(topic, partition int, key, value []byte, count int)
 
 // Reset forgets what was said; its batches are used again.
 func (o *Output) Reset() {
+	o.letters = nil
 	o.take(func(_, _ int, b *outBatch, _ bool) {
 		if !b.plain {
 			buffers.put(b.value)

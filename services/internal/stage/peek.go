@@ -44,7 +44,7 @@ func (p *Peek) Read(ctx context.Context, topic string, partition int, from int64
 	}
 	for i := range chunk.messages {
 		if err := f(chunk.messages[i].exported(topic, partition)); err != nil {
-			return chunk.messages[i].offset + 1, err
+			return chunk.messages[i].next(), err
 		}
 	}
 	return reader.next, nil

@@ -87,7 +87,7 @@ func newPolicies(core PolicyCore) *policies { return &policies{core: core, known
 // accept takes the next message of the log, when last is the newest tick that was
 // released.
 func (p *policies) accept(m *message, last eventtime.Tick, t *tally) {
-	p.next = m.offset + 1
+	p.next = m.next()
 	h, ok := readPolicy(m)
 	switch {
 	case !ok:

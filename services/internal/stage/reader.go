@@ -27,7 +27,7 @@ func newReader() *reader { return &reader{whole: true, newest: beforeAll} }
 // take goes past a message and returns what a destination is to see of it: nil for
 // messages that are none of ours. It is the reader's until the next call.
 func (r *reader) take(m *message) *Message {
-	r.next = m.offset + 1
+	r.next = m.next()
 	if m.err != nil {
 		r.tally.malformed++
 		return nil

@@ -69,7 +69,7 @@ func (s *stageRun) topics() (names []string) {
 	for _, in := range s.spec.Inputs {
 		names = append(names, s.cfg.Topic(in.Topic))
 	}
-	for _, out := range s.spec.Outputs {
+	for _, out := range s.spec.outputs() {
 		names = append(names, s.cfg.Topic(out.Topic))
 	}
 	if s.spec.Policy {

@@ -144,6 +144,10 @@ func (s *script) tick(rng *rand.Rand, source int, t eventtime.Tick, p, partition
 		}
 		m.value = flow.AppendDelimited(m.value, &r)
 		m.count++
+		if rng.IntN(12) == 0 { // a record that is none
+			m.value = append(m.value, 2, notToy, byte(source))
+			m.count++
+		}
 		if rng.IntN(3) == 0 {
 			flush(false)
 		}
@@ -154,6 +158,24 @@ func (s *script) tick(rng *rand.Rand, source int, t eventtime.Tick, p, partition
 
 func (s *script) message(source int, m outgoing) stored {
 	return stored{fields: m.appendFields(nil, fmt.Appendf(nil, "ingest/%c", 'a'+source)), value: m.value}
+}
+
+// mangle puts messages between those of the logs that are none of ours.
+func mangle(rng *rand.Rand, logs [][]stored) [][]stored {
+	mangled := make([][]stored, len(logs))
+	for p, log := range logs {
+		for _, m := range log {
+			if rng.IntN(15) == 0 {
+				bad := stored{fields: []field{{headerSource, []byte("ingest/a")}, {headerTick, []byte("7")}}, value: []byte("no number")}
+				if rng.IntN(2) == 0 {
+					bad = stored{fields: m.fields, key: []byte("key"), value: []byte{9, 'c', 'u', 't'}}
+				}
+				mangled[p] = append(mangled[p], bad)
+			}
+			mangled[p] = append(mangled[p], m)
+		}
+	}
+	return mangled
 }
 
 // policies are what people declare while the script goes on: some from the start,
@@ -203,12 +225,12 @@ func everything(seen map[string][]string) (all []string) {
 
 // happened counts what schedules have gone through.
 type happened struct {
-	schedules, records, late, crashes, zombies, retries, stores, handovers int
+	schedules, records, dead, late, crashes, zombies, retries, stores, handovers int
 }
 
 func (h *happened) add(o happened) {
 	h.schedules++
-	h.records, h.late = h.records+o.records, h.late+o.late
+	h.records, h.dead, h.late = h.records+o.records, h.dead+o.dead, h.late+o.late
 	h.crashes, h.zombies, h.retries = h.crashes+o.crashes, h.zombies+o.zombies, h.retries+o.retries
 	h.stores, h.handovers = h.stores+o.stores, h.handovers+o.handovers
 }
@@ -244,7 +266,7 @@ func trySchedule(t *testing.T, seed uint64) happened {
 	orderly := rng.IntN(4) > 0
 	s := newScript(rng, orderly)
 	cfg := toyConfig(1+rng.IntN(4), 1+rng.IntN(4))
-	raw, policies := s.writes(rng, cfg.Partitions.Conversations), s.policies(rng)
+	raw, policies := mangle(rng, s.writes(rng, cfg.Partitions.Conversations)), s.policies(rng)
 
 	ideal := newModel(t, rng, cfg, map[string][][]stored{FlowsRaw: raw, Policy: policies})
 	ideal.settle()
@@ -261,11 +283,15 @@ func trySchedule(t *testing.T, seed uint64) happened {
 		again.settle()
 	}
 	h := wild.count
-	for _, topic := range toyTopics {
+	for _, topic := range append([]string{FlowsDead}, toyTopics...) {
 		want, got := ideal.seen(topic), wild.seen(topic)
 		if !reflect.DeepEqual(want, got) {
 			t.Errorf("seed %d: %s differs (-ideal, +wild):\n%s", seed, topic,
 				differ(topic, ideal, wild, func(m *model, topic string) any { return m.seen(topic) }))
+		}
+		if topic == FlowsDead {
+			h.dead += len(everything(got))
+			continue
 		}
 		if again != nil && !slices.Equal(everything(want), everything(again.seen(topic))) {
 			t.Errorf("seed %d: %s differs (-%+v, +%+v):\n%s", seed, topic, cfg.Partitions, again.cfg.Partitions,

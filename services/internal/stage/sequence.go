@@ -24,6 +24,7 @@ type tally struct {
 	foreign    int64 // messages of a source that does not belong here
 	ended      int64 // records behind the end of the timeline, dropped
 	refused    int64 // policies that the core cannot go by
+	dead       int64 // messages and records that cannot be read, written to FlowsDead
 }
 
 // errBatch says that a value is no batch of records.

@@ -8,8 +8,8 @@ import (
 )
 
 // snapshotVersion is the first byte of an engine's snapshot: the format. Version 1
-// had no policies.
-const snapshotVersion = 2
+// had no policies, version 2 no letters, and no places of what waits.
+const snapshotVersion = 3
 
 // appendSnapshot appends all that the engine needs to go on: positions and sources
 // of its inputs, what waits, the numbers of its outputs, and the core.
@@ -42,8 +42,14 @@ func (e *engine) appendSnapshot(b []byte) []byte {
 		b = appendLen(b, len(w.batches))
 		for _, batch := range w.batches {
 			b = appendLen(b, batch.Input)
+			b = appendLen(b, batch.partition)
+			b = appendInt(b, batch.offset)
 			b = appendBytes(b, batch.Value)
 		}
+	}
+	b = appendLen(b, len(e.letters))
+	for i := range e.letters {
+		b = e.letters[i].append(b)
 	}
 	b = appendBool(b, e.policies != nil)
 	if e.policies != nil {
@@ -69,7 +75,10 @@ func (e *engine) restore(snapshot []byte) error {
 	for n := d.len(); n > 0 && d.err == nil; n-- {
 		e.restoreLanes(&d)
 	}
-	e.restoreWaiting(&d, inputs)
+	e.restoreWaiting(&d, inputs, snapshot[0] > 2)
+	if snapshot[0] > 2 {
+		e.restoreLetters(&d, inputs)
+	}
 	if snapshot[0] > 1 {
 		e.restorePolicies(&d)
 	}
@@ -136,8 +145,9 @@ func (e *engine) restoreLanes(d *decoder) {
 	}
 }
 
-// restoreWaiting reads the records that wait; inputs are their inputs' places now.
-func (e *engine) restoreWaiting(d *decoder, inputs []int) {
+// restoreWaiting reads the records that wait, with their places in the log or without;
+// inputs are their inputs' places now.
+func (e *engine) restoreWaiting(d *decoder, inputs []int, placed bool) {
 	last := beforeAll
 	for n := d.len(); n > 0 && d.err == nil; n-- {
 		w := tickBatches{tick: d.tick()}
@@ -146,12 +156,16 @@ func (e *engine) restoreWaiting(d *decoder, inputs []int) {
 		}
 		last = w.tick
 		for k := d.len(); k > 0 && d.err == nil; k-- {
-			input, value := d.count(), d.bytes()
+			input, batch := d.count(), Batch{}
+			if placed {
+				batch.partition, batch.offset = d.count(), d.int()
+			}
+			batch.Value = d.bytes()
 			if input >= len(inputs) {
 				d.fail()
 				return
 			}
-			batch := Batch{Input: inputs[input], Value: value}
+			batch.Input = inputs[input]
 			if batch.Input < 0 {
 				continue
 			}

@@ -3,6 +3,7 @@ package stage
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 )
@@ -15,8 +16,10 @@ type Spec struct {
 	// Epoch is the number of the configuration: raise it when a change of
 	// configuration or code makes the core answer differently to the same input.
 	// Messages of lower epochs are then ignored by whoever has seen the higher.
-	Epoch   int
-	Inputs  []Input
+	Epoch  int
+	Inputs []Input
+	// Outputs are what the core writes. What it cannot read goes to FlowsDead beside
+	// them, the last of all.
 	Outputs []OutputSpec
 	// Policy tells that the core is a PolicyCore: it is given the policy that holds.
 	Policy bool
@@ -50,6 +53,11 @@ type OutputSpec struct {
 	Ticks bool
 	// Aligned tells that partition p of the stage writes to partition p alone.
 	Aligned bool
+}
+
+// outputs are all topics that the stage writes.
+func (s *Spec) outputs() []OutputSpec {
+	return append(slices.Clip(s.Outputs), OutputSpec{Topic: FlowsDead})
 }
 
 // Validate names what is wrong with a spec: the mistakes of its author.
@@ -132,7 +140,7 @@ func (pl planner) width(s *Spec) (int, error) {
 			width = n
 		}
 	}
-	for _, out := range s.Outputs {
+	for _, out := range s.outputs() {
 		n := pl.partitions(out.Topic)
 		if n == 0 {
 			return 0, fmt.Errorf("stage %s writes %s, which is not in the catalogue of topics", s.Name, out.Topic)
@@ -159,7 +167,7 @@ func (pl planner) plan(s *Spec, partition int) plan {
 			p.inboxes = append(p.inboxes, box)
 		}
 	}
-	for _, out := range s.Outputs {
+	for _, out := range s.outputs() {
 		p.outputs = append(p.outputs, outputPlan{out, pl.partitions(out.Topic)})
 	}
 	return p

@@ -41,8 +41,11 @@ func parseToy(b []byte) (r toyRecord) {
 	return r
 }
 
+// notToy begins a record that is no toyRecord.
+const notToy = 0xee
+
 // toyRecords decodes the batches of one input, in the records' own order.
-func toyRecords(in []Batch, input int) (rs []toyRecord) {
+func toyRecords(in []Batch, input int, out *Output) (rs []toyRecord) {
 	for _, b := range in {
 		if b.Input != input {
 			continue
@@ -52,6 +55,10 @@ func toyRecords(in []Batch, input int) (rs []toyRecord) {
 			var err error
 			if msg, rest, err = flow.Next(rest); err != nil {
 				panic(err)
+			}
+			if len(msg) > 0 && msg[0] == notToy && len(msg) == 2 {
+				out.LeaveOut(b, []flow.Left{{Bytes: msg, Reason: flow.Undecodable}})
+				continue
 			}
 			rs = append(rs, parseToy(msg))
 		}
@@ -135,7 +142,7 @@ func newToyMerge(p int) Core { return &toyMerge{toyState{}, p} }
 
 func (c *toyMerge) Tick(tick eventtime.Tick, in []Batch, out *Output) {
 	c.due(tick, func(k uint64, e toyEntry) { c.close(k, e, out) })
-	for _, r := range toyRecords(in, 0) {
+	for _, r := range toyRecords(in, 0, out) {
 		e, open := c.toyState[r.key]
 		if !open {
 			e = toyEntry{group: r.group, due: tick + 3}
@@ -179,7 +186,7 @@ func (c *toyPair) say(k uint64, e toyEntry, out *Output) {
 }
 
 func (c *toyPair) Tick(tick eventtime.Tick, in []Batch, out *Output) {
-	for _, r := range toyRecords(in, 0) {
+	for _, r := range toyRecords(in, 0, out) {
 		e := c.toyState[r.key]
 		e.group, e.due = r.group, tick+7
 		e.n += r.n
@@ -209,11 +216,11 @@ func newToyJudge(int) Core { return &toyJudge{toyState{}} }
 const toyWindow = 10
 
 func (c *toyJudge) Tick(tick eventtime.Tick, in []Batch, out *Output) {
-	for _, r := range toyRecords(in, 1) {
+	for _, r := range toyRecords(in, 1, out) {
 		c.count(tick, r.group, 1_000_000)
 	}
 	c.due(tick, func(k uint64, e toyEntry) { c.close(tick, k, e, out) })
-	for _, r := range toyRecords(in, 0) {
+	for _, r := range toyRecords(in, 0, out) {
 		c.count(tick, r.group, r.n)
 	}
 }

@@ -268,7 +268,7 @@ func (w *worker) observe(c inboxChunk) {
 		w.log.Error("records are missing between those that came: data is lost", "topic", topic, "count", lost)
 	}
 	if bad := now.malformed - w.counted.malformed; bad > 0 {
-		w.log.Warn("messages are none of ours and were passed over", "topic", topic, "count", bad)
+		w.log.Warn("messages cannot be read and were passed over; flows.dead has them", "topic", topic, "count", bad)
 	}
 	if refused := now.ended - w.counted.ended; refused > 0 {
 		w.log.Error("records came after the end of the timeline; publish to another kafka.topic_prefix", "topic", topic, "count", refused)

@@ -16,7 +16,7 @@ type Counter struct{ Truncated, Undecodable prometheus.Counter }
 func New(r prometheus.Registerer, stage string) Counter {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "flowledger", Subsystem: stage, Name: "unreadable_total",
-		Help: "What of the log cannot be read and is left out: undecodable (a message that is none), truncated (a batch from there on where it ends within a message).",
+		Help: "What of the log cannot be read, and is left out and kept in flows.dead: undecodable (a message that is none), truncated (a batch from there on where it ends within a message).",
 	}, []string{"reason"})
 	r.MustRegister(c)
 	return Counter{Truncated: c.WithLabelValues("truncated"), Undecodable: c.WithLabelValues("undecodable")}

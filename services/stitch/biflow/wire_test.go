@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
@@ -69,7 +70,13 @@ func TestBadFlowsAreLeftOut(t *testing.T) {
 	good := flow.AppendDelimited(nil, tcp("10.0.0.1:1", "10.0.0.2:2", 0, 1, 1, 2))
 	var in Input
 	in.Add(append(append(bytes.Clone(good), 2, 0x0b, 0x0b), good...)) // a group that does not end
+	if want := []flow.Left{{Bytes: []byte{0x0b, 0x0b}, Reason: flow.Undecodable}}; !cmp.Equal(in.Left, want) {
+		t.Errorf("left out %v, want %v", in.Left, want)
+	}
 	in.Add(good[:len(good)-1])
+	if want := []flow.Left{{Bytes: good[:len(good)-1], Reason: flow.Truncated}}; !cmp.Equal(in.Left, want) {
+		t.Errorf("left out %v, want %v", in.Left, want)
+	}
 	if in.segments.Len() != 2 || in.Bad != (flow.Bad{Truncated: 1, Undecodable: 1}) {
 		t.Errorf("%d flows, %+v bad, want 2 and one of each", in.segments.Len(), in.Bad)
 	}

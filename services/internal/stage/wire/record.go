@@ -33,6 +33,10 @@ func (r *Record) EachHeader(f func(key, value []byte)) {
 // errBatch is a record batch that cannot be read.
 var errBatch = errors.New("a record batch is damaged")
 
+// ErrChecksum is a record batch that is not what its checksum says: in the log, or only
+// in what came of it.
+var ErrChecksum = fmt.Errorf("%w: its checksum is wrong", errBatch)
+
 // Batch is one record batch, unpacked.
 type Batch struct {
 	// Packed tells that the records lie in memory of their own, beside the set.
@@ -64,7 +68,7 @@ func (u *Unpacker) Next(set []byte) (b Batch, rest []byte, ok bool, err error) {
 	}
 	whole, rest := set[:length:length], set[length:]
 	if crc32.Checksum(whole[batchAttribute:], castagnoli) != binary.BigEndian.Uint32(whole[batchCRC:]) {
-		return Batch{}, nil, false, fmt.Errorf("%w: its checksum is wrong", errBatch)
+		return Batch{}, nil, false, ErrChecksum
 	}
 	b = Batch{base: int64(binary.BigEndian.Uint64(whole)), time: int64(binary.BigEndian.Uint64(whole[batchTime:])),
 		left: int(count), Memory: whole[batchHeader:]}
@@ -76,6 +80,21 @@ func (u *Unpacker) Next(set []byte) (b Batch, rest []byte, ok bool, err error) {
 	}
 	b.d.b = b.Memory
 	return b, rest, true, nil
+}
+
+// Span tells of a set's first record batch, which cannot be read, from which offset to
+// which it goes, and its bytes. ok is false where they make no sense, or are cut off.
+func Span(set []byte) (first, last int64, batch []byte, ok bool) {
+	if len(set) < batchHeader || set[batchLength+8] != magic {
+		return 0, 0, nil, false
+	}
+	length := int64(int32(binary.BigEndian.Uint32(set[batchLength:]))) + batchLength + 4
+	delta := int32(binary.BigEndian.Uint32(set[batchLast:]))
+	if length < batchHeader || length > int64(len(set)) || delta < 0 {
+		return 0, 0, nil, false
+	}
+	first = int64(binary.BigEndian.Uint64(set))
+	return first, first + int64(delta), set[:length:length], true
 }
 
 // Next reads the next record. After the last one ok is false.
