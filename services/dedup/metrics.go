@@ -15,9 +15,9 @@ import (
 // metrics are what the cores of this process have counted, beside what the shell
 // counts of any stage.
 type metrics struct {
-	unreadable                                         unreadable.Counter
-	reports, counted, merged, late, failovers, evicted prometheus.Counter
-	flows, waiting                                     *prometheus.GaugeVec
+	unreadable                                                  unreadable.Counter
+	reports, counted, merged, late, failovers, evicted, hurried prometheus.Counter
+	flows, waiting                                              *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -39,6 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		late:       counter("late_total", "Reports that came after their flow had been passed on."),
 		failovers:  counter("failovers_total", "Times another observation point took over from a silent authority."),
 		evicted:    counter("evicted_total", "Flows forgotten early because max_flows was reached: late duplicates of them count twice."),
+		hurried:    counter("hurried_total", "Flows decided before the end of their hold because max_waiting was reached: reports that come after it are late ones."),
 		flows:      gauge("flows", "Flows remembered, as of the last tick handled here."),
 		waiting:    gauge("waiting_reports", "Reports held for those of other exporters."),
 	}
@@ -52,6 +53,7 @@ func (m *metrics) add(now, before merge.Stats) {
 	m.late.Add(float64(now.Late - before.Late))
 	m.failovers.Add(float64(now.Failovers - before.Failovers))
 	m.evicted.Add(float64(now.Evicted - before.Evicted))
+	m.hurried.Add(float64(now.Hurried - before.Hurried))
 }
 
 // measured is a core whose counters are exported after every call.

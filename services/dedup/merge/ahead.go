@@ -60,5 +60,8 @@ func (w *Window) apply(reports []arrival) {
 	for i := range reports {
 		w.add(&reports[i], a.hashes[i], a.likely[i])
 		w.out.passed()
+		if w.stats.Waiting > w.cfg.MaxWaiting {
+			w.hurry()
+		}
 	}
 }

@@ -48,6 +48,9 @@ type Config struct {
 	// MaxFlows bounds the flows remembered per partition; the oldest that wait
 	// for nothing are forgotten first, and counted.
 	MaxFlows int `yaml:"max_flows" doc:"flows remembered per partition"`
+	// MaxWaiting bounds the reports that wait per partition, some 270 bytes each; beyond
+	// it those due soonest are decided before their time, and counted.
+	MaxWaiting int `yaml:"max_waiting" doc:"reports held per partition: as many as come in dedup.hold, or more"`
 }
 
 // Match selects observation points.
@@ -71,6 +74,7 @@ func Default() Config {
 		LateHorizon:   35 * time.Minute,
 		Slack:         5 * time.Second,
 		MaxFlows:      4_000_000,
+		MaxWaiting:    1_000_000,
 	}
 }
 
@@ -104,6 +108,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("dedup.slack: %s is negative", c.Slack)
 	case c.MaxFlows < 1000:
 		return fmt.Errorf("dedup.max_flows: %d is below 1000", c.MaxFlows)
+	case c.MaxWaiting < 1000:
+		return fmt.Errorf("dedup.max_waiting: %d is below 1000", c.MaxWaiting)
 	}
 	return nil
 }

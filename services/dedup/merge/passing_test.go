@@ -17,6 +17,9 @@ func TestPartsOfATickGiveWhatTheTickGives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Default()
 		cfg.Policy = rapid.SampledFrom([]Policy{Max, First}).Draw(t, "policy")
+		if rapid.Bool().Draw(t, "pressure") {
+			cfg.MaxWaiting = rapid.IntRange(1, 4).Draw(t, "max waiting")
+		}
 		var reports []*flowv1.Flow
 		for range rapid.IntRange(1, 4).Draw(t, "conversations") {
 			more, _ := drawReports(t)

@@ -14,11 +14,12 @@ import (
 )
 
 // A window too small for its flows evicts the same ones whether it was restored
-// or not.
+// or not, and decides the same ones early.
 func TestEvictionDoesNotDependOnRestores(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Default()
 		cfg.MaxFlows = rapid.IntRange(1, 6).Draw(t, "max")
+		cfg.MaxWaiting = rapid.IntRange(1, 6).Draw(t, "max waiting")
 		whole, parts := New(cfg), New(cfg)
 		var want, got []byte
 		emitWant := func(f *flowv1.Flow) { want = flow.AppendDelimited(want, f) }
@@ -63,6 +64,9 @@ func TestEvictionDoesNotDependOnRestores(t *testing.T) {
 			}
 			if w, p := whole.Stats().Flows, parts.Stats().Flows; w != p {
 				t.Fatalf("%d flows remembered, %d after a restore", w, p)
+			}
+			if w, p := whole.Stats().Waiting, parts.Stats().Waiting; w != p || w > cfg.MaxWaiting {
+				t.Fatalf("%d reports wait, %d after a restore, of %d at most", w, p, cfg.MaxWaiting)
 			}
 		}
 	})

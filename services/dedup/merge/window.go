@@ -40,7 +40,7 @@ const noPoint = ^uint32(0)
 
 // Stats counts what happened, for metrics.
 type Stats struct {
-	Reports, Counted, Merged, Late, Failovers, Evicted uint64
+	Reports, Counted, Merged, Late, Failovers, Evicted, Hurried uint64
 	// Flows is the number remembered now, Waiting the reports held now.
 	Flows, Waiting int
 }
@@ -160,6 +160,25 @@ func (w *Window) fire(now eventtime.Tick) {
 		}
 	}
 	w.forgetOld(now)
+}
+
+// hurry keeps the reports that wait within their bound: the flows that are due soonest
+// are decided now, all those of a tick, so that which they are depends on nothing else.
+func (w *Window) hurry() {
+	for w.stats.Waiting > w.cfg.MaxWaiting {
+		tick := w.holds.Next()
+		for {
+			id, ok := w.holds.Pop(tick)
+			if !ok {
+				break
+			}
+			if e := w.entries.At(id); e.has(waiting) && w.due(e) <= tick {
+				w.decide(e, id)
+				w.out.passed()
+				w.stats.Hurried++
+			}
+		}
+	}
 }
 
 func (w *Window) add(r *arrival, hash uint64, likely uint32) {

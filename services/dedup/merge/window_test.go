@@ -381,6 +381,32 @@ func TestFlowsAreForgottenAndBounded(t *testing.T) {
 	}
 }
 
+// What waits is bounded too, however much comes within the hold; every report still
+// counts once, whoever comes too late for a decision that was made early is a reporter.
+func TestWhatWaitsIsBounded(t *testing.T) {
+	cfg := Default()
+	cfg.MaxWaiting = 1000
+	w := New(cfg)
+	bytes := uint64(0)
+	emit := func(f *flowv1.Flow) { bytes += f.Bytes }
+	for i := range 5000 {
+		var in []*flowv1.Flow
+		for exporter := range 2 {
+			f := report(exporter+1, float64(i)/1000, float64(i)/1000, 10)
+			f.SrcPort, f.RecordId = uint32(i), uint64(2*i+exporter)
+			in = append(in, f)
+		}
+		w.Tick(eventtime.TickOf(in[0].TimeReceivedNs), in, emit)
+		if n := w.Stats().Waiting; n > 1000 {
+			t.Fatalf("%d reports wait", n)
+		}
+	}
+	w.End(0, emit)
+	if s := w.Stats(); bytes != 5_000_000 || s.Counted != 5000 || s.Hurried == 0 || s.Waiting != 0 {
+		t.Errorf("%d bytes are counted, %+v", bytes, s)
+	}
+}
+
 func FuzzRestore(f *testing.F) {
 	w := New(Default())
 	w.Tick(1, []*flowv1.Flow{report(1, 0, 5, 10)}, func(*flowv1.Flow) {})
