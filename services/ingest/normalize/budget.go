@@ -1,7 +1,12 @@
 package normalize
 
-// granted is how many entries of a kind every exporter may keep, whatever others keep.
-const granted = 256
+// granted is how many entries of a kind every exporter may keep, whatever others keep:
+// options, connections, and fields of templates; domains and templates are larger.
+const (
+	granted          = 256
+	grantedDomains   = 4
+	grantedTemplates = 16
+)
 
 // budget bounds how many entries of a kind all exporters keep together, beside what is
 // granted: bounds for each alone are none where their addresses can be forged.

@@ -63,6 +63,42 @@ func TestOptionsAreBounded(t *testing.T) {
 	}
 }
 
+// TestFloodsLeaveRoomForOthers: whoever fills what all share with domains, templates and
+// their fields, an exporter that comes later has its few.
+func TestFloodsLeaveRoomForOthers(t *testing.T) {
+	cfg := Default()
+	cfg.MaxTotalDomains, cfg.MaxTemplates, cfg.MaxTotalFields = 40, 100, 500
+	n, out := New(cfg), &Result{}
+	for exporter := range 3 {
+		for domain := range uint32(50) {
+			w := v9()
+			for id := range uint16(10) {
+				w.template(300+id, tuple...)
+			}
+			n.Datagram(datagramOf(exporter, domain, 0, w), out)
+		}
+	}
+	if n.domains > 40+2*grantedDomains || n.templates > 100+2*grantedTemplates || n.fields > 500+2*granted || out.RefusedTemplates == 0 || len(out.Dead) == 0 {
+		t.Fatalf("%d domains, %d templates of %d fields; %d templates and %d datagrams refused", n.domains, n.templates, n.fields, out.RefusedTemplates, len(out.Dead))
+	}
+	*out = Result{}
+	for domain := range uint32(grantedDomains) {
+		w := v9()
+		for id := range uint16(grantedTemplates / grantedDomains) {
+			w.template(300+id, tuple...).set(300+id, tupleValues(1, 1)...)
+		}
+		n.Datagram(datagramOf(9, domain, 0, w), out)
+	}
+	if len(out.Flows) != grantedTemplates || len(out.Dead) != 0 {
+		t.Errorf("%d flows, %v, %d templates refused", len(out.Flows), out.Dead, out.RefusedTemplates)
+	}
+	w := v9().template(300, tuple...)
+	n.Datagram(datagramOf(9, grantedDomains, 0, w), out)
+	if len(out.Dead) != 1 || out.Dead[0].Reason != "too_many_domains" {
+		t.Errorf("beyond what is its own: %v", out.Dead)
+	}
+}
+
 // TestFactsAreBounded by exporter and minute: what is not told is used all the same, and
 // told when it comes again.
 func TestFactsAreBounded(t *testing.T) {

@@ -34,11 +34,11 @@ type Config struct {
 
 	MaxExporters           int           `yaml:"max_exporters" doc:"exporters kept at a time; further ones are refused until one has been silent for an hour"`
 	MaxDomains             int           `yaml:"max_domains" doc:"observation domains kept per exporter"`
-	MaxTotalDomains        int           `yaml:"max_total_domains" doc:"observation domains kept in total"`
-	MaxTemplates           int           `yaml:"max_templates" doc:"templates kept in total"`
+	MaxTotalDomains        int           `yaml:"max_total_domains" doc:"observation domains kept in total, beside 4 that each exporter may keep"`
+	MaxTemplates           int           `yaml:"max_templates" doc:"templates kept in total, beside 16 that each exporter may keep"`
 	MaxExporterTemplates   int           `yaml:"max_exporter_templates" doc:"templates kept per exporter"`
 	MaxFields              int           `yaml:"max_fields" doc:"fields of a template"`
-	MaxTotalFields         int           `yaml:"max_total_fields" doc:"fields of all templates that are kept"`
+	MaxTotalFields         int           `yaml:"max_total_fields" doc:"fields of all templates that are kept, beside 256 that each exporter may keep"`
 	MaxExporterFields      int           `yaml:"max_exporter_fields" doc:"fields of all templates that are kept per exporter"`
 	TemplateTimeout        time.Duration `yaml:"template_timeout" doc:"how long a template that came over UDP is used at least after it came last; beyond, three times the longest interval at which the exporter sent it"`
 	WaitForTemplate        time.Duration `yaml:"wait_for_template" doc:"how long data waits for its template; then it is a dead letter"`

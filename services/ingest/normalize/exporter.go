@@ -212,7 +212,10 @@ func (n *Normalizer) domainOf(e *exporter, key domainKey, nowNs uint64) *domain 
 // forgets the domains of the exporter that have been silent for an hour, or, if
 // they are too many in total, everybody's.
 func (n *Normalizer) roomForDomain(e *exporter, nowNs uint64) bool {
-	fits := func() bool { return len(e.domains) < n.cfg.MaxDomains && n.domains < n.cfg.MaxTotalDomains }
+	fits := func() bool {
+		own := len(e.domains)
+		return own < n.cfg.MaxDomains && (own < grantedDomains || n.domains < n.cfg.MaxTotalDomains)
+	}
 	if fits() {
 		return true
 	}

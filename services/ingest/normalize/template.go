@@ -249,8 +249,10 @@ func (n *Normalizer) roomForTemplate(e *exporter, d *domain, old *template, fiel
 		if old != nil && d.has(old) {
 			count, more = 0, fields-len(old.fields)
 		}
-		return n.templates+count <= n.cfg.MaxTemplates && e.templates+count <= n.cfg.MaxExporterTemplates &&
-			n.fields+more <= n.cfg.MaxTotalFields && e.fields+more <= n.cfg.MaxExporterFields
+		templates, all := e.templates+count, e.fields+more
+		return templates <= n.cfg.MaxExporterTemplates && all <= n.cfg.MaxExporterFields &&
+			(templates <= grantedTemplates || n.templates+count <= n.cfg.MaxTemplates) &&
+			(all <= granted || n.fields+more <= n.cfg.MaxTotalFields)
 	}
 	return fits() || n.dropExpired(e, nowNs) && fits()
 }
