@@ -15,7 +15,7 @@ import (
 
 // Config is the configuration of ingest.
 type Config struct {
-	Listen           []string         `yaml:"listen" doc:"addresses: host:port is UDP, for NetFlow v5, v9, IPFIX and sFlow, told apart by content; tcp://host:port and tls://host:port are for IPFIX"`
+	Listen           []string         `yaml:"listen" doc:"addresses: host:port is UDP, for NetFlow, IPFIX and sFlow, told apart by content; tcp://host:port and tls://host:port are for IPFIX"`
 	Allow            netset.List      `yaml:"allow" doc:"who may send: addresses and networks, as in [192.0.2.1, 192.0.2.0/24]; the default is everybody: name your exporters"`
 	ReceiveBuffer    conf.Bytes       `yaml:"receive_buffer" doc:"kernel buffer per socket; Linux grants at most net.core.rmem_max"`
 	Readers          int              `yaml:"readers" doc:"sockets per address; the kernel deals exporters out to them (SO_REUSEPORT, Linux)"`

@@ -1,5 +1,5 @@
-// Package normalize is the core of ingest: it turns datagrams of NetFlow v5, v8,
-// v9, IPFIX and sFlow v5 into flows, events, facts about exporters, and dead letters.
+// Package normalize is the core of ingest: it turns datagrams of NetFlow v1,
+// v5, v7, v8 and v9, IPFIX and sFlow v5 into flows, events, facts about exporters, and dead letters.
 //
 //	others' facts ─ Learn ─────────────────────╮
 //	datagram ─▶ message ─┬▶ template sets ─▶ templates, each with a plan ─▶ facts, again and again
