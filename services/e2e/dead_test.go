@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,25 +24,10 @@ import (
 )
 
 // startStage starts dedup, stitch or detect under a topic prefix, and waits until it is ready.
-func startStage(t *testing.T, name string, cfg stage.Config) *ingestProcess {
+func startStage(t *testing.T, name string, cfg stage.Config) *process {
 	t.Helper()
-	p := &ingestProcess{http: freePort(t, "tcp"), output: &output{}, exited: make(chan error, 1)}
-	p.cmd = exec.Command(filepath.Join(bin, name), "--http.addr", p.http, "--kafka.brokers", cfg.Brokers[0], "--kafka.topic_prefix", cfg.TopicPrefix,
+	p := launch(t, name, "--kafka.brokers", cfg.Brokers[0], "--kafka.topic_prefix", cfg.TopicPrefix,
 		"--kafka.partitions.conversations", "2", "--kafka.partitions.hosts", "2", "--kafka.session_timeout", "6s")
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.exited <- p.cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		err := <-p.exited
-		p.exited <- err
-		if t.Failed() {
-			t.Logf("%s ended with %v:\n%s", name, err, p.log())
-		}
-	})
 	await(t, name+" to be ready", func() bool { return p.get("/readyz") != "" })
 	return p
 }
@@ -252,11 +236,11 @@ func TestUnreadableMessagesAreKept(t *testing.T) {
 	}
 	chain := []struct {
 		name, in, out string
-		ended         func(p *ingestProcess, cfg stage.Config) bool
+		ended         func(p *process, cfg stage.Config) bool
 	}{
-		{"dedup", stage.FlowsRaw, stage.FlowsDeduped, func(_ *ingestProcess, cfg stage.Config) bool { return over(t, cfg, stage.FlowsDeduped, 1) }},
-		{"stitch", stage.FlowsDeduped, stage.Biflows, func(_ *ingestProcess, cfg stage.Config) bool { return over(t, cfg, stage.Biflows, 2) }},
-		{"detect", stage.Biflows, stage.Alerts, func(p *ingestProcess, cfg stage.Config) bool {
+		{"dedup", stage.FlowsRaw, stage.FlowsDeduped, func(_ *process, cfg stage.Config) bool { return over(t, cfg, stage.FlowsDeduped, 1) }},
+		{"stitch", stage.FlowsDeduped, stage.Biflows, func(_ *process, cfg stage.Config) bool { return over(t, cfg, stage.Biflows, 2) }},
+		{"detect", stage.Biflows, stage.Alerts, func(p *process, cfg stage.Config) bool {
 			records := 0
 			for _, rs := range said(t, cfg, stage.Biflows) {
 				records += len(rs)
@@ -264,7 +248,7 @@ func TestUnreadableMessagesAreKept(t *testing.T) {
 			return int(p.metric("flowledger_stage_records_in_total")) == records
 		}},
 	}
-	run := func(i int, cfg stage.Config) *ingestProcess {
+	run := func(i int, cfg stage.Config) *process {
 		p := startStage(t, chain[i].name, cfg)
 		await(t, chain[i].name+" to come to the end", func() bool { return chain[i].ended(p, cfg) })
 		return p

@@ -30,8 +30,8 @@ import (
 	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
-// ingestProcess is the built program at work.
-type ingestProcess struct {
+// process is a built program at work.
+type process struct {
 	cmd    *exec.Cmd
 	listen string
 	http   string
@@ -57,23 +57,31 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-func (p *ingestProcess) log() string { return p.output.String() }
+func (p *process) log() string { return p.output.String() }
 
 // startIngest starts ingest on loopback and waits until it is ready. Ports, and
 // so the process, are the test's own.
-func startIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
+func startIngest(t *testing.T, broker string, flags ...string) *process {
 	t.Helper()
 	p := launchIngest(t, broker, flags...)
 	await(t, "ingest to be ready", func() bool { return p.get("/readyz") != "" })
 	return p
 }
 
-func launchIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
+func launchIngest(t *testing.T, broker string, flags ...string) *process {
 	t.Helper()
-	p := &ingestProcess{listen: freePort(t, "udp"), http: freePort(t, "tcp"), output: &output{}, exited: make(chan error, 1)}
-	p.cmd = exec.Command(filepath.Join(bin, "ingest"), append([]string{
-		"--listen", p.listen, "--http.addr", p.http, "--kafka.brokers", broker,
+	listen := freePort(t, "udp")
+	p := launch(t, "ingest", append([]string{"--listen", listen, "--kafka.brokers", broker,
 		"--kafka.partitions.conversations", "2", "--allow", "127.0.0.0/8"}, flags...)...)
+	p.listen = listen
+	return p
+}
+
+// launch starts a built program that serves HTTP, and ends it with the test.
+func launch(t *testing.T, name string, flags ...string) *process {
+	t.Helper()
+	p := &process{http: freePort(t, "tcp"), output: &output{}, exited: make(chan error, 1)}
+	p.cmd = exec.Command(filepath.Join(bin, name), append([]string{"--http.addr", p.http}, flags...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -85,25 +93,25 @@ func launchIngest(t *testing.T, broker string, flags ...string) *ingestProcess {
 		err := <-p.exited
 		p.exited <- err
 		if t.Failed() {
-			t.Logf("ingest ended with %v:\n%s", err, p.log())
+			t.Logf("%s ended with %v:\n%s", name, err, p.log())
 		}
 	})
 	return p
 }
 
 // stop is a clean stop.
-func (p *ingestProcess) stop(t *testing.T) {
+func (p *process) stop(t *testing.T) {
 	t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	err := <-p.exited
 	p.exited <- err
 	if err != nil {
-		t.Fatalf("ingest did not stop in order: %v\n%s", err, p.log())
+		t.Fatalf("%s did not stop in order: %v\n%s", filepath.Base(p.cmd.Path), err, p.log())
 	}
 }
 
 // get is what a page says, or nothing.
-func (p *ingestProcess) get(path string) string {
+func (p *process) get(path string) string {
 	res, err := http.Get("http://" + p.http + path)
 	if err != nil {
 		return ""
@@ -117,7 +125,7 @@ func (p *ingestProcess) get(path string) string {
 }
 
 // metric sums the series whose text begins with name.
-func (p *ingestProcess) metric(name string) (sum float64) {
+func (p *process) metric(name string) (sum float64) {
 	for line := range strings.Lines(p.get("/metrics")) {
 		if rest, ok := strings.CutPrefix(line, name); ok && (rest[0] == ' ' || rest[0] == '{') {
 			var v float64
@@ -651,7 +659,7 @@ func TestAnyReplicaDecodesAnyExporter(t *testing.T) {
 	broker := realkafka.Test(t)
 	cfg := kafkaConfig(t, broker.Addr())
 	payloads := templateThenData(t, oneOf(datagrams(t, "traffic/campus_mixed.pcap.gz")))
-	replicas := []*ingestProcess{startIngest(t, broker.Addr()), startIngest(t, broker.Addr())}
+	replicas := []*process{startIngest(t, broker.Addr()), startIngest(t, broker.Addr())}
 	ways := []*net.UDPConn{dial(t, replicas[0].listen), dial(t, replicas[1].listen)}
 	n := normalize.New(normalize.Default())
 	var want normalize.Result

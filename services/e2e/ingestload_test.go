@@ -116,7 +116,7 @@ func (l *load) holds(t *testing.T, got *log, ordered bool) {
 
 // conserves holds a running ingest's own books against each other, and returns how
 // many records it has decoded.
-func (p *ingestProcess) conserves(t *testing.T) uint64 {
+func (p *process) conserves(t *testing.T) uint64 {
 	t.Helper()
 	// It may still be at its last datagrams, between one look and the next.
 	var decoded float64
@@ -188,16 +188,16 @@ func TestReplicaRestartsUnderLoad(t *testing.T) {
 	cfg := kafkaConfig(t, broker.Addr())
 	l := newLoad(t, 6*time.Second)
 	l.payloads = templateOnce(t, l.payloads)
-	replicas := []*ingestProcess{startIngest(t, broker.Addr()), startIngest(t, broker.Addr())}
+	replicas := []*process{startIngest(t, broker.Addr()), startIngest(t, broker.Addr())}
 	ways := []*net.UDPConn{dial(t, replicas[0].listen), dial(t, replicas[1].listen)}
-	restarted := make(chan *ingestProcess, 1)
+	restarted := make(chan *process, 1)
 	both := true
 	var decoded uint64
 	l.paced(t, func(i int) *net.UDPConn {
 		switch {
 		case i == len(l.payloads)/3:
 			both = false
-			go func(old *ingestProcess) {
+			go func(old *process) {
 				_ = old.cmd.Process.Signal(os.Interrupt)
 				old.exited <- <-old.exited
 				restarted <- launchIngest(t, broker.Addr())

@@ -149,35 +149,30 @@ func (w *Window) begin(to emitter) {
 
 // fire does what is due at a tick.
 func (w *Window) fire(now eventtime.Tick) {
+	w.decideDue(now)
+	w.forgetOld(now)
+}
+
+// decideDue decides the flows that are due at a tick, and tells how many those are.
+func (w *Window) decideDue(tick eventtime.Tick) (n int) {
 	for {
-		id, ok := w.holds.Pop(now)
+		id, ok := w.holds.Pop(tick)
 		if !ok {
-			break
+			return n
 		}
-		if e := w.entries.At(id); e.has(waiting) && w.due(e) <= now {
+		if e := w.entries.At(id); e.has(waiting) && w.due(e) <= tick {
 			w.decide(e, id)
 			w.out.passed()
+			n++
 		}
 	}
-	w.forgetOld(now)
 }
 
 // hurry keeps the reports that wait within their bound: the flows that are due soonest
 // are decided now, all those of a tick, so that which they are depends on nothing else.
 func (w *Window) hurry() {
 	for w.stats.Waiting > w.cfg.MaxWaiting {
-		tick := w.holds.Next()
-		for {
-			id, ok := w.holds.Pop(tick)
-			if !ok {
-				break
-			}
-			if e := w.entries.At(id); e.has(waiting) && w.due(e) <= tick {
-				w.decide(e, id)
-				w.out.passed()
-				w.stats.Hurried++
-			}
-		}
+		w.stats.Hurried += uint64(w.decideDue(w.holds.Next()))
 	}
 }
 
