@@ -26,7 +26,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: name("records_total"), Help: "Records read from the log."}, []string{"topic"}),
 		unreadable: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: name("unreadable_total"), Help: "Messages that were left out, whole or from some record on, because they cannot be read."}, []string{"topic"}),
+			Name: name("unreadable_total"), Help: "Messages of which something, a record or all, was left out since it cannot be read."}, []string{"topic"}),
 		rows: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: name("rows_total"), Help: "Rows that ClickHouse acknowledged, repetitions included."}, []string{"table"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{

@@ -237,7 +237,7 @@ func TestUnreadableIsCounted(t *testing.T) {
 # HELP flowledger_sink_records_total Records read from the log.
 # TYPE flowledger_sink_records_total counter
 flowledger_sink_records_total{topic="biflows"} 1
-# HELP flowledger_sink_unreadable_total Messages that were left out, whole or from some record on, because they cannot be read.
+# HELP flowledger_sink_unreadable_total Messages of which something, a record or all, was left out since it cannot be read.
 # TYPE flowledger_sink_unreadable_total counter
 flowledger_sink_unreadable_total{topic="biflows"} 1
 # HELP flowledger_sink_offset Everything before this offset is in the ledger.

@@ -9,7 +9,8 @@ import (
 // Builder collects the rows of one topic's messages.
 type Builder interface {
 	// Append adds the records of one message, and returns how many they were.
-	// What cannot be read is left out, from there to the end of the message.
+	// A record that cannot be read is left out alone; where a message ends within one,
+	// what comes before it is read. The error is of the first that was left out.
 	Append(key, value []byte) (records int, err error)
 	// Rows is the number of rows of the largest table so far.
 	Rows() int
@@ -50,20 +51,27 @@ type message interface {
 
 // eachRecord reads a batch record by record into m, which aliases the batch.
 func eachRecord(m message, batch []byte, do func()) (records int, err error) {
-	for len(batch) > 0 {
-		raw, rest, err := flow.Next(batch)
-		if err != nil {
-			return records, fmt.Errorf("cannot read record %d of a batch: %w", records, err)
+	fault := func(number int, why error) {
+		if err == nil {
+			err = fmt.Errorf("cannot read record %d of a batch: %w", number, why)
 		}
+	}
+	for number := 0; len(batch) > 0; number++ {
+		raw, rest, cut := flow.Next(batch)
+		if cut != nil {
+			fault(number, cut)
+			break
+		}
+		batch = rest
 		m.Reset()
-		if err := m.UnmarshalVTUnsafe(raw); err != nil {
-			return records, fmt.Errorf("cannot read record %d of a batch: %w", records, err)
+		if why := m.UnmarshalVTUnsafe(raw); why != nil {
+			fault(number, why)
+			continue
 		}
 		do()
 		records++
-		batch = rest
 	}
-	return records, nil
+	return records, err
 }
 
 // single is the builder of a topic whose records are rows of one table.

@@ -3,6 +3,7 @@ package rows
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
@@ -144,15 +145,42 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// TestWhatIsReadableIsKept: a record that cannot be read costs its neighbours nothing.
 func TestWhatIsReadableIsKept(t *testing.T) {
-	b := NewFlows()
-	value := batch(&flowv1.Flow{Bytes: 1}, &flowv1.Flow{Bytes: 2})
-	n, err := b.Append(nil, append(value, 0x05, 0x01))
-	if n != 2 || err == nil {
-		t.Fatalf("read %d records, error %v; want 2 and an error", n, err)
+	record := map[string]flow.Message{
+		"flows.deduped": &flowv1.Flow{Bytes: 1},
+		"biflows":       &flowv1.Biflow{FlowId: 1, Version: 1, ClientAddr: ip(10, 0, 0, 1), ServerAddr: ip(10, 0, 0, 2)},
+		"events":        &flowv1.Event{Kind: flowv1.EventKind_EVENT_KIND_NAT},
+		"dns":           &flowv1.Dns{DnsName: "www.example.org", Answers: []*flowv1.DnsAnswer{{Name: "www.example.org", Type: 1, Data: "192.0.2.7"}}},
+		"exporters":     &flowv1.ExporterFact{Kind: flowv1.ExporterFactKind_EXPORTER_FACT_KIND_INTERFACE, Id: 7},
 	}
-	if b.Rows() != 2 {
-		t.Errorf("%d rows, want 2", b.Rows())
+	const undecodable, cut = "\x03\x0a\x05\x01", "\x05\x01" // fields that reach beyond the record, a record that reaches beyond the batch
+	for topic, m := range record {
+		one := string(batch(m))
+		for _, tt := range []struct {
+			name, value string
+			want        int
+		}{
+			{"in the middle", one + undecodable + one, 2},
+			{"at the beginning, twice", undecodable + undecodable + one, 1},
+			{"at the end", one + one + undecodable, 2},
+			{"alone", undecodable, 0},
+			{"cut", one + one + cut, 2},
+		} {
+			t.Run(topic+" "+tt.name, func(t *testing.T) {
+				b, err := For(topic)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n, err := b.Append(nil, []byte(tt.value)); n != tt.want || err == nil {
+					t.Errorf("read %d records, error %v; want %d and an error", n, err, tt.want)
+				}
+				want := build(t, topic, nil, []byte(strings.Repeat(one, tt.want)))
+				if got := b.Take(); print(got) != print(want) {
+					t.Errorf("got\n%swant\n%s", print(got), print(want))
+				}
+			})
+		}
 	}
 }
 
