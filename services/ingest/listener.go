@@ -82,8 +82,11 @@ func (l *listener) run(ctx context.Context) error {
 // take hands a burst over, and tells how many bytes it had.
 func (l *listener) take(in *receiver, n int) (bytes int) {
 	for i := range n {
-		from, payload := in.datagram(i)
+		from, payload, size := in.message(i)
 		bytes += len(payload)
+		for ; len(payload) > size; payload = payload[size:] {
+			l.receive(from, payload[:size])
+		}
 		l.receive(from, payload)
 	}
 	if n > 0 {

@@ -54,7 +54,7 @@ func newMetrics(r prometheus.Registerer, exporters int) *metrics {
 		bytes:             counter("bytes_total", "UDP payload of these datagrams."),
 		badDatagrams:      counter("bad_datagrams_total", "Datagrams of which some part could not be read; the rest was used."),
 		readErrors:        counter("read_errors_total", "Errors of reading a socket."),
-		dropped:           vec("dropped_total", "reason", "Datagrams lost before they were decoded: queue_full (Kafka or the decoder is behind), kernel (the socket's buffer was full)."),
+		dropped:           vec("dropped_total", "reason", "Datagrams lost before they were decoded: queue_full (Kafka or the decoder is behind), kernel (the socket's buffer was full; of datagrams that it holds in one piece, UDP_GRO, the kernel counts one)."),
 		exporterDatagrams: perExporter("exporter_datagrams_total", "Datagrams decoded, per exporter."),
 		exporterBytes:     perExporter("exporter_bytes_total", "UDP payload decoded, per exporter."),
 		dataRecords:       counter("data_records_total", "Data records cut out of datagrams."),

@@ -36,7 +36,7 @@ func TestReceiver(t *testing.T) {
 					t.Fatal(err)
 				}
 				for j := range n {
-					sender, payload := r.datagram(j)
+					sender, payload, _ := r.message(j)
 					want := bytes.Repeat([]byte{byte(next)}, sizes[next%len(sizes)])
 					if !bytes.Equal(payload, want) || netip.AddrPortFrom(sender.Addr().Unmap(), sender.Port()) != from {
 						t.Fatalf("%s: datagram %d: %d bytes from %s", addr, next, len(payload), sender)
@@ -93,15 +93,12 @@ func (l *listening) pass(t testing.TB, payload []byte, count int) {
 			t.Fatal(err)
 		}
 	}
-	for left := count; left > 0; {
+	for left := count * len(payload); left > 0; {
 		n, err := l.in.receive()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range n {
-			l.receive(l.in.datagram(i))
-		}
-		left -= n
+		left -= l.take(l.in, n)
 	}
 	l.queues.each[0].take(&l.batch)
 }

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiveBatch is how many datagrams are taken from the kernel at a time.
+// receiveBatch is how many messages are taken from the kernel at a time. A message is
+// a datagram, or a run of them that the kernel has put together (UDP_GRO).
 const receiveBatch = 64
 
 // receiver takes datagrams from a socket, many per system call (recvmmsg), into
@@ -85,7 +86,7 @@ func (r *receiver) stop() {
 	}
 }
 
-// receive waits for datagrams and says how many there are: none once stop was called
+// receive waits for messages and says how many there are: none once stop was called
 // and the socket is empty. They are valid until the next call.
 func (r *receiver) receive() (n int, err error) {
 	for {
@@ -128,10 +129,15 @@ func (r *receiver) wait() (stopped bool, err error) {
 	}
 }
 
-// datagram is the i-th of the last call.
-func (r *receiver) datagram(i int) (from netip.AddrPort, payload []byte) {
+// message is the i-th of the last call: a datagram, or datagrams of one sender end to
+// end, each of size bytes, the last of so many at most.
+func (r *receiver) message(i int) (from netip.AddrPort, payload []byte, size int) {
 	start := i * slotBytes
-	return r.sender(i), r.payloads[start : start+int(r.headers[i].n)]
+	payload = r.payloads[start : start+int(r.headers[i].n)]
+	if size, ok := segmentBytes(r.ancillary(i)); ok {
+		return r.sender(i), payload, size
+	}
+	return r.sender(i), payload, len(payload)
 }
 
 func (r *receiver) sender(i int) netip.AddrPort {
@@ -152,7 +158,7 @@ func networkOrder(port uint16) uint16 {
 	return uint16(b[0])<<8 | uint16(b[1])
 }
 
-// ancillary is what the kernel says beside the i-th datagram.
+// ancillary is what the kernel says beside the i-th message.
 func (r *receiver) ancillary(i int) []byte {
 	start := i * ancillaryBytes
 	return r.control[start : start+int(r.headers[i].Controllen)]

@@ -26,7 +26,7 @@ func shareAddress(_, _ string, _ syscall.RawConn) error {
 
 var ancillaryBytes = 0
 
-// receiveBatch is how many datagrams are taken from the kernel at a time.
+// receiveBatch is how many messages are taken from the kernel at a time.
 const receiveBatch = 1
 
 // receiver reads a socket one datagram at a time.
@@ -54,7 +54,7 @@ func (r *receiver) receive() (n int, err error) {
 	return 1, nil
 }
 
-func (r *receiver) datagram(int) (netip.AddrPort, []byte) { return r.from, r.payload[:r.n] }
+func (r *receiver) message(int) (netip.AddrPort, []byte, int) { return r.from, r.payload[:r.n], r.n }
 
 func (r *receiver) ancillary(int) []byte { return nil }
 
