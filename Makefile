@@ -94,6 +94,10 @@ crash-test: build ## kill -9 at random, then compare the ledger with flowctl run
 mutants: ## Break the rules of dedup and stitch one at a time: which tests notice? (an hour)
 	@cd services && go run ./e2e/mutants -document ../docs/explain/preparation.md
 
+.PHONY: metrics-page
+metrics-page: ## Write docs/reference/metrics.md anew from the code
+	@cd services && go test -p 1 ./internal/stage ./ingest ./dedup ./stitch ./detect ./sink -run TestMetricsPage -update-metrics
+
 .PHONY: bench
 bench: build ## CPU and memory beside nfcapd and nfdump (CAPTURE, RECORDS, SEED, ROUNDS)
 	@cd services && go run ./e2e/bench --bin ../bin --records $(RECORDS) --seed $(SEED) --rounds $(ROUNDS) --capture $(abspath $(CAPTURE))

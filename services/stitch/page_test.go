@@ -1,0 +1,15 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flowledger/flowledger/services/internal/testkit"
+)
+
+// TestMetricsPage: docs/reference/metrics.md lists what this service exports.
+func TestMetricsPage(t *testing.T) {
+	testkit.Metrics(t, "../..", "stitch", "flowledger_stitch_", func(r prometheus.Registerer) { newMetrics(r, slog.New(slog.DiscardHandler)) })
+}
