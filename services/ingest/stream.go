@@ -34,7 +34,7 @@ type streams struct {
 
 	listeners []streamListener
 	sessions  atomic.Uint64
-	seats     seats
+	seats     *seats
 }
 
 type streamListener struct {
@@ -55,8 +55,8 @@ const (
 
 func newStreams(cfg streamConfig, g *gate, q *queues, m *metrics, r prometheus.Registerer, log *slog.Logger) *streams {
 	s := &streams{cfg: cfg, gate: g, queues: q, received: m, log: log, metrics: newStreamMetrics(r)}
-	s.seats = seats{max: cfg.MaxConnections, maxPer: cfg.MaxPerSource, taken: map[netip.Addr]int{}}
-	s.metrics.watch(r, &s.seats)
+	s.seats = newSeats(cfg.MaxConnections, cfg.MaxPerSource, g.clock)
+	s.metrics.watch(r, s.seats)
 	return s
 }
 
@@ -97,8 +97,8 @@ func (s *streams) run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for i := range s.listeners {
 		all.Go(func() {
-			if errs[i] = s.accept(ctx, &s.listeners[i], func(c net.Conn, from netip.AddrPort) {
-				all.Go(func() { s.serve(ctx, last, c, from, s.listeners[i].tls) })
+			if errs[i] = s.accept(ctx, &s.listeners[i], func(ctx context.Context, c net.Conn, from netip.AddrPort, one *seat) {
+				all.Go(func() { s.serve(ctx, last, c, from, one, s.listeners[i].tls) })
 			}); errs[i] != nil {
 				cancel()
 			}
@@ -108,16 +108,21 @@ func (s *streams) run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// accept takes connections until ctx is done.
-func (s *streams) accept(ctx context.Context, l *streamListener, each func(net.Conn, netip.AddrPort)) error {
+// accept takes connections until ctx is done. Each has a context of its own, which is done
+// as well when it is to give its seat to another.
+func (s *streams) accept(ctx context.Context, l *streamListener, each func(context.Context, net.Conn, netip.AddrPort, *seat)) error {
 	for {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
-			if from, ok := s.seat(conn); ok {
-				s.metrics.accepted.WithLabelValues(l.endpoint.transport).Inc()
-				each(conn, from)
+			own, giveWay := context.WithCancel(ctx)
+			from, one := s.seat(conn, giveWay)
+			if one == nil {
+				giveWay()
+				continue
 			}
+			s.metrics.accepted.WithLabelValues(l.endpoint.transport).Inc()
+			each(own, conn, from, one)
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -129,52 +134,17 @@ func (s *streams) accept(ctx context.Context, l *streamListener, each func(net.C
 	}
 }
 
-// seat tells whether a connection may come in, and closes it if not.
-func (s *streams) seat(conn net.Conn) (from netip.AddrPort, ok bool) {
+// seat gives a connection a seat, or closes it.
+func (s *streams) seat(conn net.Conn, giveWay context.CancelFunc) (from netip.AddrPort, one *seat) {
 	peer := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 	from = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
-	if ok = s.gate.knock(from.Addr()); ok {
-		if ok = s.seats.take(from.Addr()); !ok {
+	if s.gate.knock(from.Addr()) {
+		if one = s.seats.take(from.Addr(), giveWay); one == nil {
 			s.gate.refuse(from.Addr(), tooManyConnections)
 		}
 	}
-	if !ok {
+	if one == nil {
 		conn.Close()
 	}
-	return from, ok
-}
-
-// seats counts connections, in total and by source.
-type seats struct {
-	max, maxPer int
-
-	mu    sync.Mutex
-	all   int
-	taken map[netip.Addr]int
-}
-
-func (s *seats) take(addr netip.Addr) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all >= s.max || s.taken[addr] >= s.maxPer {
-		return false
-	}
-	s.all++
-	s.taken[addr]++
-	return true
-}
-
-func (s *seats) leave(addr netip.Addr) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all--
-	if s.taken[addr]--; s.taken[addr] == 0 {
-		delete(s.taken, addr)
-	}
-}
-
-func (s *seats) length() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all
+	return from, one
 }

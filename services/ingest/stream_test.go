@@ -286,18 +286,39 @@ func TestConnectionsAreLimited(t *testing.T) {
 		await(t, "a seat", func() bool { return in.streams.seats.length() == i+1 })
 	}
 	closed(t, dial(t, "127.0.0.1", to))
-	closed(t, dial(t, "127.0.0.3", to))
+	closed(t, dial(t, "127.0.0.2", to))
 	open[0].Close()
 	await(t, "a free seat", func() bool { return in.streams.seats.length() == 2 })
 	send(t, dial(t, "127.0.0.3", to), ipfix(0, templateSet, dataSet))
 	await(t, "a flow", func() bool { return testutil.ToFloat64(in.metrics.records.flow) == 1 })
-	for source, want := range map[string]float64{"127.0.0.1": 1, "127.0.0.3": 1} {
+	for source, want := range map[string]float64{"127.0.0.1": 1, "127.0.0.2": 1} {
 		if n := refusedOf(in.metrics, tooManyConnections, source); n != want {
 			t.Errorf("%s: %v connections refused, want %v", source, n, want)
 		}
 	}
 	if n := refusedOf(in.metrics, notAllowed, "127.0.0.99"); n != 1 {
 		t.Errorf("%v refused of who is not allowed, want 1", n)
+	}
+}
+
+// TestLateComersFindASeat: sources that hold all seats, each with as many as it may and in
+// the middle of a message, do not keep an exporter out.
+func TestLateComersFindASeat(t *testing.T) {
+	b := startBroker(t)
+	cfg := withStreams(testConfig(t, b))
+	cfg.Streams.MaxConnections, cfg.Streams.MaxPerSource = 8, 4
+	in := start(t, cfg)
+	await(t, "the broker's answer", func() bool { return in.ready() == nil })
+	to := in.streams.listeners[0].Addr()
+	for i := range 8 {
+		send(t, dial(t, []string{"127.0.0.1", "127.0.0.2"}[i%2], to), ipfix(0, templateSet)[:5])
+	}
+	await(t, "all seats", func() bool { return in.streams.seats.length() == 8 })
+	send(t, dial(t, "127.0.0.3", to), ipfix(0, templateSet, dataSet))
+	await(t, "a flow", func() bool { return testutil.ToFloat64(in.metrics.records.flow) == 1 })
+	await(t, "who made room", func() bool { return in.ended(endMadeRoom) == 1 && in.streams.seats.length() == 8 })
+	if n := refusedOf(in.metrics, tooManyConnections, "127.0.0.3"); n != 0 {
+		t.Errorf("%v connections refused", n)
 	}
 }
 

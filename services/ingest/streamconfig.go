@@ -39,7 +39,7 @@ func parseEndpoint(text string) (endpoint, error) {
 
 // streamConfig is about IPFIX over TCP and TLS.
 type streamConfig struct {
-	MaxConnections int           `yaml:"max_connections" doc:"connections at a time; each may take 64KiB, with TLS 128KiB"`
+	MaxConnections int           `yaml:"max_connections" doc:"connections at a time; each may take 64KiB, with TLS 128KiB. Where all are taken, a source with fewer than another gets one of its"`
 	MaxPerSource   int           `yaml:"max_per_source" doc:"connections at a time from one address"`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" doc:"a connection over which nothing came for so long is closed; its templates are forgotten"`
 	TLS            tlsConfig     `yaml:"tls" doc:"for tls:// in listen"`

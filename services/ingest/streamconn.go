@@ -29,6 +29,7 @@ type stream struct {
 	*streams
 	conn    net.Conn
 	from    netip.AddrPort
+	seat    *seat
 	session uint64
 	frames  framer
 	// began is when the message on its way was first waited for; zero is: none is.
@@ -41,23 +42,32 @@ type stream struct {
 
 // serve reads a connection to its end, or until ctx is done and nothing more comes;
 // nothing is waited for once last is done. It gives its seat back.
-func (s *streams) serve(ctx, last context.Context, conn net.Conn, from netip.AddrPort, certs *certificates) {
-	defer s.seats.leave(from.Addr())
+func (s *streams) serve(ctx, last context.Context, conn net.Conn, from netip.AddrPort, one *seat, certs *certificates) {
+	defer one.giveWay()
+	defer s.seats.leave(one)
 	defer func() { conn.Close() }()
 	if certs != nil {
 		secure, err := handshake(ctx, conn, certs)
-		if err != nil {
+		switch {
+		case err == nil:
+			conn = secure
+		case s.seats.gaveWay(one):
+			s.metrics.ended.WithLabelValues(endMadeRoom).Inc()
+			return
+		default:
 			s.gate.refuse(from.Addr(), badHandshake)
 			s.log.Debug("TLS failed", "exporter", from, "error", err)
 			return
 		}
-		conn = secure
 	}
-	st := &stream{streams: s, conn: conn, from: from, session: s.sessions.Add(1)}
+	st := &stream{streams: s, conn: conn, from: from, seat: one, session: s.sessions.Add(1)}
 	st.frames.from = st
 	defer context.AfterFunc(ctx, st.stop)()
 	s.log.Debug("stream begins", "exporter", from, "session", st.session)
 	why, err := st.read(ctx, last)
+	if why == endStop && s.seats.gaveWay(one) {
+		why = endMadeRoom
+	}
 	s.metrics.ended.WithLabelValues(why).Inc()
 	s.log.Debug("stream ends", "exporter", from, "session", st.session, "reason", why, "error", err)
 	st.put(last, nil)
@@ -78,10 +88,12 @@ func handshake(ctx context.Context, conn net.Conn, certs *certificates) (*tls.Co
 // more.
 func (st *stream) read(ctx, last context.Context) (why string, err error) {
 	for {
+		st.seat.silentNs.Store(st.seats.clock())
 		message, err := st.frames.next()
 		if err != nil {
 			return st.reason(err), err
 		}
+		st.seat.silentNs.Store(busy)
 		st.began = time.Time{}
 		st.received.datagrams.Inc()
 		st.received.bytes.Add(float64(len(message)))
@@ -99,6 +111,7 @@ const (
 	endClosed    = "closed"    // the exporter has closed it
 	endIdle      = "idle"      // nothing came for idle_timeout, or a message was not finished
 	endStop      = "stop"      // we stop
+	endMadeRoom  = "made_room" // a source with fewer connections has its seat
 	endNotIPFIX  = "not_ipfix" // the message has another version than 10
 	endLength    = "bad_length"
 	endTruncated = "truncated" // it ended within a message

@@ -19,7 +19,7 @@ func newStreamMetrics(r prometheus.Registerer) *streamMetrics {
 	m := &streamMetrics{
 		accepted: prometheus.NewCounterVec(opts("stream_connections_total", "Connections let in."), []string{"transport"}),
 		ended: prometheus.NewCounterVec(opts("stream_ended_total",
-			"Connections that have ended: closed (by the exporter), idle, stop, not_ipfix and bad_length (malformed), truncated (within a message), broken."), []string{"reason"}),
+			"Connections that have ended: closed (by the exporter), idle, stop, made_room (for a source with fewer), not_ipfix and bad_length (malformed), truncated (within a message), broken."), []string{"reason"}),
 		held:              prometheus.NewCounterVec(opts("stream_held_seconds_total", "Time for which connections were not read: queue (no room), rate (limits)."), []string{"reason"}),
 		messages:          prometheus.NewCounter(opts("stream_messages_total", "IPFIX messages received over TCP and TLS; they are among datagrams_total.")),
 		lost:              prometheus.NewCounter(opts("stream_lost_messages_total", "Of these, messages for which a stop found no room in time.")),
@@ -28,7 +28,7 @@ func newStreamMetrics(r prometheus.Registerer) *streamMetrics {
 	}
 	r.MustRegister(m.accepted, m.ended, m.held, m.messages, m.lost, m.acceptErrors, m.certificateErrors)
 	m.heldQueue, m.heldRate = m.held.WithLabelValues("queue"), m.held.WithLabelValues("rate")
-	for _, why := range []string{endClosed, endIdle, endStop, endNotIPFIX, endLength, endTruncated, endBroken} {
+	for _, why := range []string{endClosed, endIdle, endStop, endMadeRoom, endNotIPFIX, endLength, endTruncated, endBroken} {
 		m.ended.WithLabelValues(why)
 	}
 	return m
