@@ -51,7 +51,7 @@ func (w *worker) restore(ctx context.Context) error {
 		return &fatalError{fmt.Errorf("the newest state of %s is of epoch %d, this process runs epoch %d: start the newer configuration", w.spec.Name, m.Epoch, w.spec.Epoch)}
 	}
 	if err := w.engine.restore(data); err != nil {
-		return &fatalError{fmt.Errorf("cannot restore partition %d of stage %s: %w", w.plan.partition, w.spec.Name, err)}
+		return &fatalError{fmt.Errorf("cannot restore partition %d of stage %s: %w; run the version that wrote it, or begin a new timeline with another kafka.topic_prefix", w.plan.partition, w.spec.Name, err)}
 	}
 	w.log.Info("state was recovered", "bytes", len(data), "inputs", m.Inputs)
 	return nil
