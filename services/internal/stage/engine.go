@@ -161,7 +161,11 @@ func (e *engine) endOfInput() eventtime.Tick {
 }
 
 // acceptPolicy takes the next message of the log of policies.
-func (e *engine) acceptPolicy(m *message) { e.policies.accept(m, e.last, &e.tally) }
+func (e *engine) acceptPolicy(m *message) {
+	if !e.policies.accept(m, e.last, &e.tally) {
+		e.buryPolicy(m)
+	}
+}
 
 // known is the newest tick for which all policies have been read.
 func (e *engine) known() eventtime.Tick {

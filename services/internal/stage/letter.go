@@ -14,13 +14,15 @@ import (
 // record of one.
 //
 //	message that is none of ours ─▶ inbox: a tick ─▶ engine.letters ─╮
+//	message that is no policy ───▶ when it was written ───╯          │
 //	Core.Tick ─▶ Output.LeaveOut: the tick ──────────────────────────┴▶ FlowsDead
 //
 // Its tick and its place among the others are a function of the log, so that it has the
 // same number whenever the log is read again.
 type letter struct {
 	tick eventtime.Tick
-	// input, partition and offset are where the message stands.
+	// input, partition and offset are where the message stands; policyInput is the log of
+	// policies.
 	input, partition int
 	offset           int64
 	// reason is a word, why a sentence, empty where there is no more to say.
@@ -51,8 +53,15 @@ const (
 	Damaged = "damaged"
 )
 
-// maxWhy bounds what is said about a letter.
-const maxWhy = 200
+const (
+	// maxWhy bounds what is said about a letter.
+	maxWhy = 200
+	// policyInput stands for the log of policies, beside the inputs by their index.
+	policyInput = -1
+)
+
+// errNoPolicy says that a message is not what flowctl writes.
+var errNoPolicy = errors.New("it is not one policy of flowctl's")
 
 // of puts key and value into a letter, in memory of its own. Of a value that is larger
 // than any that we write there is the beginning: brokers would not take it with our headers.
@@ -81,9 +90,28 @@ func (e *engine) bury(in *inbox, m *message) {
 	if len(m.value) == 0 || in.ended {
 		return
 	}
-	why := m.err.Error()
-	l := letter{tick: max(in.watermark+1, 1) + in.delay, input: in.input, partition: in.partition, offset: m.offset,
-		reason: reasonOf(m.err), why: why[:min(len(why), maxWhy)]}.of(m.key, m.value)
+	e.hold(letter{tick: max(in.watermark+1, 1) + in.delay, input: in.input, partition: in.partition}, m, m.err)
+}
+
+// buryPolicy keeps a message of the log of policies that is none, from the tick from which a
+// policy would hold at the earliest: until then the log has been read as far. Every partition
+// reads that log, and the first one keeps what is wrong with it.
+func (e *engine) buryPolicy(m *message) {
+	if len(m.value) == 0 || e.ended || e.partition != 0 {
+		return
+	}
+	why := m.err
+	if why == nil {
+		why = errNoPolicy
+	}
+	e.hold(letter{tick: max(leastPolicyFrom(m), e.last+1), input: policyInput}, m, why)
+}
+
+// hold has a letter wait for its tick.
+func (e *engine) hold(l letter, m *message, err error) {
+	why := err.Error()
+	l.offset, l.reason, l.why = m.offset, reasonOf(err), why[:min(len(why), maxWhy)]
+	l = l.of(m.key, m.value)
 	i, _ := slices.BinarySearchFunc(e.letters, l, compareLetters)
 	e.letters = slices.Insert(e.letters, i, l)
 	e.bytes += int64(len(l.value))
@@ -131,6 +159,9 @@ func (e *engine) write(l *letter, say sink) {
 // fieldsOf are the headers of a letter.
 func (e *engine) fieldsOf(l *letter) []field {
 	topic := ""
+	if l.input == policyInput {
+		topic = Policy
+	}
 	for _, in := range e.inboxes {
 		if in.input == l.input {
 			topic = in.topic
@@ -153,10 +184,15 @@ func (e *engine) fieldsOf(l *letter) []field {
 	return fields
 }
 
-// append writes a letter that waits.
-func (l *letter) append(b []byte) []byte {
+// append writes a letter that waits. The log of policies comes after the inputs, of which
+// there are so many.
+func (l *letter) append(b []byte, inputs int) []byte {
 	b = appendTick(b, l.tick)
-	b = appendLen(b, l.input)
+	if l.input == policyInput {
+		b = appendLen(b, inputs)
+	} else {
+		b = appendLen(b, l.input)
+	}
 	b = appendLen(b, l.partition)
 	b = appendInt(b, l.offset)
 	b = appendBytes(b, l.reason)
@@ -171,14 +207,19 @@ func (e *engine) restoreLetters(d *decoder, inputs []int) {
 	for n := d.len(); n > 0 && d.err == nil; n-- {
 		l := letter{tick: d.tick(), input: d.count(), partition: d.count(), offset: d.int(),
 			reason: d.string(), why: d.string(), key: d.bytes(), value: d.bytes(), size: d.count()}
-		if d.err != nil || l.input >= len(inputs) {
+		switch {
+		case d.err != nil || l.input > len(inputs):
 			d.fail()
 			return
+		case l.input == len(inputs):
+			l.input = policyInput
+		default:
+			if l.input = inputs[l.input]; l.input < 0 {
+				continue
+			}
 		}
-		if l.input = inputs[l.input]; l.input >= 0 {
-			e.letters = append(e.letters, l)
-			e.bytes += int64(len(l.value))
-		}
+		e.letters = append(e.letters, l)
+		e.bytes += int64(len(l.value))
 	}
 	slices.SortStableFunc(e.letters, compareLetters)
 }

@@ -181,3 +181,48 @@ func TestDamagedRecordBatches(t *testing.T) {
 		}
 	}
 }
+
+// What is no policy goes to flows.dead once, of all the partitions that read it: at the tick from
+// which one that was written then would hold, also across a snapshot.
+func TestLettersOfPolicies(t *testing.T) {
+	cfg := toyConfig(2, 2)
+	spec := broadcastSpec()
+	spec.Policy = true
+	foreign, cut := policyMessage(2, 50, "b", 5), policyMessage(3, 0, "c", 1)
+	foreign.source = "ingest/a"
+	cut.value, cut.count, cut.err = cut.value[:1], 0, errBatch
+	for partition, want := range [][]string{{
+		`0 0 ""="\x01" reason=truncated time_received_ns=11000000000 stage=dedup topic=policy partition=0 offset=3 error=` + errBatch.Error(),
+		`0 1 ""="\x01b" reason=bad_header time_received_ns=15000000000 stage=dedup topic=policy partition=0 offset=1 error=` + errNoPolicy.Error(),
+	}, nil} {
+		newOne := func() *engine {
+			return newEngine(cfg.planner().plan(&spec, partition), &policyDiary{&diaryCore{}, &noteCore{}})
+		}
+		e := newOne()
+		for i, m := range []message{policyMessage(1, 50, "a", 0), foreign, policyMessage(2, 60, "d", 0), cut, {offset: 4, err: errNoTick}} {
+			m.offset = int64(i)
+			e.acceptPolicy(&m)
+		}
+		if e.tally.malformed != 3 || e.tally.records != 2 {
+			t.Errorf("%+v", e.tally)
+		}
+		snapshot := e.appendSnapshot(nil)
+		if e = newOne(); e.restore(snapshot) != nil || !bytes.Equal(e.appendSnapshot(nil), snapshot) {
+			t.Error("the snapshot is another one")
+		}
+		var got []string
+		for i, tick := range []eventtime.Tick{21, 22, 29, 30} {
+			end := message{header: header{source: "ingest/a", tick: tick, end: true}, offset: int64(i)}
+			other := end
+			e.accept(1, &other)
+			e.policies.read(tick)
+			got = append(got, told(t, e, end)...)
+			if n := map[eventtime.Tick]int{22: 1, 29: 1, 30: 2}[tick]; len(got) != min(n, len(want)) {
+				t.Errorf("at tick %d: %q", tick, got)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" || e.bytes != 0 || len(e.letters) != 0 {
+			t.Errorf("partition %d: %d bytes wait (-want, +got):\n%s", partition, e.bytes, diff)
+		}
+	}
+}

@@ -79,23 +79,29 @@ func policyFrom(m *message) eventtime.Tick {
 	if m.tick == 0 {
 		return 0
 	}
-	return max(m.tick, eventtime.TickOf(uint64(max(0, m.time.UnixNano())))+policyLead)
+	return max(m.tick, leastPolicyFrom(m))
+}
+
+// leastPolicyFrom is the earliest tick from which a policy that was written when the message
+// was may hold.
+func leastPolicyFrom(m *message) eventtime.Tick {
+	return eventtime.TickOf(uint64(max(0, m.time.UnixNano()))) + policyLead
 }
 
 func newPolicies(core PolicyCore) *policies { return &policies{core: core, known: beforeAll} }
 
 // accept takes the next message of the log, when last is the newest tick that was
-// released.
-func (p *policies) accept(m *message, last eventtime.Tick, t *tally) {
+// released. It tells whether that is a policy.
+func (p *policies) accept(m *message, last eventtime.Tick, t *tally) bool {
 	p.next = m.next()
 	h, ok := readPolicy(m)
 	switch {
 	case !ok:
 		t.malformed++
-		return
+		return false
 	case h.version <= p.newest:
 		t.duplicates++
-		return
+		return true
 	}
 	if h.from <= last { // only where the stage did not read policies before
 		h.from = last + 1
@@ -105,6 +111,7 @@ func (p *policies) accept(m *message, last eventtime.Tick, t *tally) {
 	p.newest = h.version
 	p.ahead = slices.DeleteFunc(p.ahead, func(o heldPolicy) bool { return o.from >= h.from })
 	p.ahead = append(p.ahead, h)
+	return true
 }
 
 // read notes that the log was read to its end after all sources had passed a tick.

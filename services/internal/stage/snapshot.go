@@ -49,7 +49,7 @@ func (e *engine) appendSnapshot(b []byte) []byte {
 	}
 	b = appendLen(b, len(e.letters))
 	for i := range e.letters {
-		b = e.letters[i].append(b)
+		b = e.letters[i].append(b, len(topics))
 	}
 	b = appendBool(b, e.policies != nil)
 	if e.policies != nil {
