@@ -4,101 +4,120 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // parquetLines hands on a Parquet file as the text it stands for: the names of
 // its columns first, then a line per row, with a dash where there is no value.
-// So a log reads the same, whichever form it was delivered in.
-func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) (err error) {
-	defer func() { // the library may panic on what is no Parquet inside
-		if p := recover(); p != nil {
-			err = fmt.Errorf("cannot read the Parquet file: %v", p)
-		}
-	}()
-	f, err := parquet.OpenFile(r, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
+// So a log reads the same, whichever form it was delivered in. A row group that
+// is damaged costs the rows that are left of it, and no other.
+func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) error {
+	f, columns, err := openParquet(r, size)
 	if err != nil {
 		return fmt.Errorf("cannot read the Parquet file: %w", err)
 	}
-	columns := f.Schema().Columns()
-	names := make([]string, len(columns))
-	for i, path := range columns {
-		if len(path) != 1 {
-			return fmt.Errorf("cannot read the Parquet file: column %s is nested; flow logs are flat", strings.Join(path, "."))
-		}
-		names[i] = path[0]
-	}
-	if err := take([]byte(strings.Join(names, " "))); err != nil {
+	line := appendNames(nil, columns)
+	if err := take(line); err != nil {
 		return err
 	}
+	var damage error
+	missing := f.NumRows()
 	for _, group := range f.RowGroups() {
-		if err := rowLines(group, len(columns), take); err != nil {
-			return err
+		if group.NumRows() == 0 {
+			continue // the library cannot seek in it
 		}
+		rows := group.Rows()
+		buf := make([]parquet.Row, 256)
+		for {
+			n, err := readRows(rows, buf)
+			for _, row := range buf[:n] {
+				line = appendRow(line[:0], row, columns)
+				if err := take(line); err != nil {
+					rows.Close()
+					return err
+				}
+				missing--
+			}
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, io.EOF) && damage == nil {
+				damage = err
+			}
+			break
+		}
+		rows.Close()
+	}
+	if damage != nil {
+		return fmt.Errorf("cannot read %d of the %d rows of the Parquet file: %w", missing, f.NumRows(), damage)
 	}
 	return nil
 }
 
-func rowLines(group parquet.RowGroup, columns int, take func([]byte) error) error {
-	rows := group.Rows()
-	defer rows.Close()
-	buf := make([]parquet.Row, 256)
-	var line []byte
-	for {
-		n, err := rows.ReadRows(buf)
-		for _, row := range buf[:n] {
-			line = appendRow(line[:0], row, columns)
-			if err := take(line); err != nil {
-				return err
+// openParquet reads the table of contents. The library may panic on what is no
+// Parquet inside, here as in readRows.
+func openParquet(r io.ReaderAt, size int64) (f *parquet.File, columns []*column, err error) {
+	defer recovered(&err)
+	if f, err = parquet.OpenFile(r, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true)); err != nil {
+		return nil, nil, err
+	}
+	// The library's LZ4 gives back what was in its buffer before, and asks for
+	// memory without end where the data is damaged.
+	for _, group := range f.Metadata().RowGroups {
+		for _, c := range group.Columns {
+			if codec := c.MetaData.Codec; codec == format.Lz4Raw || codec == format.Lz4 {
+				return nil, nil, fmt.Errorf("it is compressed by %s; write it with gzip, zstd or snappy", codec)
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cannot read the Parquet file: %w", err)
-		}
+	}
+	return f, columnsOf(f), nil
+}
+
+func readRows(rows parquet.Rows, buf []parquet.Row) (n int, err error) {
+	defer recovered(&err)
+	return rows.ReadRows(buf)
+}
+
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%v", p)
 	}
 }
 
-// appendRow writes the values in the order of the columns.
-func appendRow(line []byte, row parquet.Row, columns int) []byte {
-	next := 0
-	for _, v := range row {
-		for ; next < v.Column() && next < columns; next++ {
-			line = append(line, "- "...)
+func appendNames(line []byte, columns []*column) []byte {
+	for _, c := range columns {
+		if c != nil {
+			line = append(append(line, c.name...), ' ')
 		}
-		if v.Column() != next {
-			continue // a second value of a repeated column
-		}
-		line = append(appendValue(line, v), ' ')
-		next++
-	}
-	for ; next < columns; next++ {
-		line = append(line, "- "...)
 	}
 	return line[:max(len(line)-1, 0)]
 }
 
-func appendValue(line []byte, v parquet.Value) []byte {
-	if v.IsNull() {
-		return append(line, '-')
-	}
-	switch v.Kind() {
-	case parquet.ByteArray, parquet.FixedLenByteArray:
-		text := v.ByteArray()
-		if len(text) == 0 {
-			return append(line, '-')
+// appendRow writes the values in the order of the columns.
+func appendRow(line []byte, row parquet.Row, columns []*column) []byte {
+	next := 0
+	for _, v := range row { // in the order of the columns, those without a value as null
+		at := v.Column()
+		if at < next || at >= len(columns) {
+			continue
 		}
-		for _, c := range text { // blanks part the fields
-			if c <= ' ' {
-				c = '_'
-			}
-			line = append(line, c)
+		line = appendNulls(line, columns[next:at])
+		if c := columns[at]; c != nil {
+			line = append(c.append(line, v), ' ')
 		}
-		return line
+		next = at + 1
 	}
-	return fmt.Append(line, v)
+	line = appendNulls(line, columns[next:])
+	return line[:max(len(line)-1, 0)]
+}
+
+func appendNulls(line []byte, columns []*column) []byte {
+	for _, c := range columns {
+		if c != nil {
+			line = append(line, "- "...)
+		}
+	}
+	return line
 }

@@ -1,0 +1,123 @@
+package files
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/deprecated"
+)
+
+// written writes rows as one Parquet file, groups of so many rows.
+func written[T any](t *testing.T, rows []T, group int, codec compress.Codec) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[T](&b, parquet.Compression(codec))
+	for len(rows) > 0 {
+		n := min(group, len(rows))
+		if _, err := w.Write(rows[:n]); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		rows = rows[n:]
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func linesOf(file []byte) (lines []string, err error) {
+	err = parquetLines(bytes.NewReader(file), int64(len(file)), func(line []byte) error {
+		lines = append(lines, string(line))
+		return nil
+	})
+	return lines, err
+}
+
+// TestParquetOfOtherTools: logs that a tool has rewritten say the same; what is no
+// field of a log is left out.
+func TestParquetOfOtherTools(t *testing.T) {
+	type tag struct{ Key, Value string }
+	type row struct {
+		Index    string           `parquet:"__index_level_0__"`
+		Tags     []string         `parquet:"tags,list"`
+		SrcAddr  string           `parquet:"SRCADDR"`
+		SrcPort  float64          `parquet:"srcport"`
+		DstPort  float64          `parquet:"dstport"`
+		Owner    tag              `parquet:"owner"`
+		Bytes    float32          `parquet:"bytes"`
+		Packets  uint32           `parquet:"packets"`
+		Start    time.Time        `parquet:"start,timestamp(millisecond)"`
+		End      time.Time        `parquet:"end,timestamp(nanosecond)"`
+		Ingested deprecated.Int96 `parquet:"ingested"`
+		Sampled  bool             `parquet:"sampled"`
+	}
+	at := time.Date(2026, 9, 21, 14, 13, 20, 0, time.UTC)
+	midnight := deprecated.Int96{0, 0, 2_440_588 + 20_717}
+	file := written(t, []row{
+		{Index: "a", Tags: []string{"x", "y"}, SrcAddr: "10.0.0.1", SrcPort: 51234, DstPort: math.NaN(), Bytes: 65536, Packets: 1 << 31,
+			Start: at, End: at.Add(58 * time.Second), Ingested: midnight},
+	}, 1, &parquet.Snappy)
+	got, err := linesOf(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"srcaddr srcport dstport bytes packets start end ingested sampled",
+		"10.0.0.1 51234 - 65536 2147483648 1790000000 1790000058 1789948800 false",
+	}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("(-got, +want)\n%s", d)
+	}
+}
+
+// TestParquetWithoutRows is no damage.
+func TestParquetWithoutRows(t *testing.T) {
+	got, err := linesOf(written[row](t, nil, 1, &parquet.Gzip))
+	if err != nil || len(got) != 1 {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestDamagedRowGroup costs no other group's rows, and what it costs is told.
+func TestDamagedRowGroup(t *testing.T) {
+	var rows []row
+	for i := range 30 {
+		src := fmt.Sprintf("10.0.0.%d", i)
+		rows = append(rows, row{2, "eni-1", &src, nil, "", 6})
+	}
+	file := written(t, rows, 10, &parquet.Gzip)
+	f, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := f.Metadata().RowGroups[1].Columns[2].MetaData
+	begin := int(src.DataPageOffset)
+	for i := range int(src.TotalCompressedSize) {
+		file[begin+i] = 0xff
+	}
+	got, err := linesOf(file)
+	if len(got) != 1+20 || !strings.HasPrefix(got[20], "2 eni-1 10.0.0.29 ") {
+		t.Errorf("got %q", got)
+	}
+	if err == nil || !strings.Contains(err.Error(), "10 of the 30 rows") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+// TestLZ4IsRefused: what the library makes of it is not what was written.
+func TestLZ4IsRefused(t *testing.T) {
+	got, err := linesOf(written(t, []row{{Version: 2}}, 1, &parquet.Lz4Raw))
+	if len(got) != 0 || err == nil || !strings.Contains(err.Error(), "LZ4_RAW") {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
