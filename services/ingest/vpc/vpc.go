@@ -153,6 +153,9 @@ func (p *Parser) Line(line []byte, receivedNs uint64, out *normalize.Result) Kin
 	}
 	p.stats.Lines++
 	p.at.line++
+	if line[0] == '{' { // Azure's and Google's flow logs, and AWS's by way of Firehose
+		return p.bury("json", line, receivedNs, out)
+	}
 	if len(line) > maxLine {
 		return p.bury("line_too_long", line, receivedNs, out)
 	}
