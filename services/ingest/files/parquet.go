@@ -1,6 +1,7 @@
 package files
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,9 @@ func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) error {
 // Parquet inside, here as in readRows.
 func openParquet(r io.ReaderAt, size int64) (f *parquet.File, columns []*column, err error) {
 	defer recovered(&err)
+	if err := checkFooter(r, size); err != nil {
+		return nil, nil, err
+	}
 	if f, err = parquet.OpenFile(r, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true)); err != nil {
 		return nil, nil, err
 	}
@@ -73,6 +77,19 @@ func openParquet(r io.ReaderAt, size int64) (f *parquet.File, columns []*column,
 		}
 	}
 	return f, columnsOf(f), nil
+}
+
+// checkFooter refuses a table of contents that would be longer than the file: the
+// library takes as much memory as it is told there, up to 4 GiB.
+func checkFooter(r io.ReaderAt, size int64) error {
+	var end [8]byte
+	if _, err := r.ReadAt(end[:], max(size-8, 0)); err != nil {
+		return fmt.Errorf("cannot read its end: %w", err)
+	}
+	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-12 {
+		return fmt.Errorf("its table of contents would be %d bytes of %d", n, size)
+	}
+	return nil
 }
 
 func readRows(rows parquet.Rows, buf []parquet.Row) (n int, err error) {

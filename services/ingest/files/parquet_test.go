@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"strings"
@@ -119,5 +120,26 @@ func TestLZ4IsRefused(t *testing.T) {
 	got, err := linesOf(written(t, []row{{Version: 2}}, 1, &parquet.Lz4Raw))
 	if len(got) != 0 || err == nil || !strings.Contains(err.Error(), "LZ4_RAW") {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestParquetTableOfContents: its length is believed only as far as the file goes.
+func TestParquetTableOfContents(t *testing.T) {
+	file := written(t, []row{{Version: 2}}, 1, &parquet.Gzip)
+	for _, c := range []struct {
+		name string
+		file []byte
+	}{
+		{"too long", binary.LittleEndian.AppendUint32(bytes.Clone(file[:len(file)-8]), uint32(len(file)))},
+		{"longest", binary.LittleEndian.AppendUint32(bytes.Clone(file[:len(file)-8]), math.MaxUint32)},
+		{"four bytes", file[:0]},
+	} {
+		got, err := linesOf(append(c.file, "PAR1"...))
+		if len(got) != 0 || err == nil || strings.Contains(err.Error(), "parquet file") {
+			t.Errorf("%s: got %q, %v: the library was asked", c.name, got, err)
+		}
+	}
+	if got, err := linesOf(file); err != nil || len(got) != 2 {
+		t.Errorf("whole: got %q, %v", got, err)
 	}
 }
