@@ -19,8 +19,7 @@ func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the Parquet file: %w", err)
 	}
-	line := appendNames(nil, columns)
-	if err := take(line); err != nil {
+	if err := take(appendNames(nil, columns)); err != nil {
 		return err
 	}
 	var damage error
@@ -29,27 +28,14 @@ func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) error {
 		if group.NumRows() == 0 {
 			continue // the library cannot seek in it
 		}
-		rows := group.Rows()
-		buf := make([]parquet.Row, 256)
-		for {
-			n, err := readRows(rows, buf)
-			for _, row := range buf[:n] {
-				line = appendRow(line[:0], row, columns)
-				if err := take(line); err != nil {
-					rows.Close()
-					return err
-				}
-				missing--
-			}
-			if err == nil {
-				continue
-			}
-			if !errors.Is(err, io.EOF) && damage == nil {
-				damage = err
-			}
-			break
+		read, err := groupLines(group, columns, take)
+		if refused := (takeError{}); errors.As(err, &refused) {
+			return refused.error
 		}
-		rows.Close()
+		if err != nil && damage == nil {
+			damage = err
+		}
+		missing -= read
 	}
 	if damage != nil {
 		return fmt.Errorf("cannot read %d of the %d rows of the Parquet file: %w", missing, f.NumRows(), damage)
@@ -57,8 +43,38 @@ func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) error {
 	return nil
 }
 
+// takeError is an error of who takes the lines.
+type takeError struct{ error }
+
+// groupLines hands on the rows of a group, and tells how many it could read.
+func groupLines(group parquet.RowGroup, columns []*column, take func([]byte) error) (read int64, err error) {
+	rows, err := openRows(group)
+	if err != nil {
+		return 0, err
+	}
+	defer closeRows(rows)
+	buf := make([]parquet.Row, 256)
+	var line []byte
+	for {
+		n, err := readRows(rows, buf)
+		for _, row := range buf[:n] {
+			line = appendRow(line[:0], row, columns)
+			if err := take(line); err != nil {
+				return read, takeError{err}
+			}
+			read++
+		}
+		if errors.Is(err, io.EOF) {
+			return read, nil
+		}
+		if err != nil {
+			return read, err
+		}
+	}
+}
+
 // openParquet reads the table of contents. The library may panic on what is no
-// Parquet inside, here as in readRows.
+// Parquet inside, here as in all that follows.
 func openParquet(r io.ReaderAt, size int64) (f *parquet.File, columns []*column, err error) {
 	defer recovered(&err)
 	if err := checkFooter(r, size); err != nil {
@@ -90,6 +106,17 @@ func checkFooter(r io.ReaderAt, size int64) error {
 		return fmt.Errorf("its table of contents would be %d bytes of %d", n, size)
 	}
 	return nil
+}
+
+func openRows(group parquet.RowGroup) (rows parquet.Rows, err error) {
+	defer recovered(&err)
+	return group.Rows(), nil
+}
+
+func closeRows(rows parquet.Rows) {
+	var err error // of what has been read there is nothing to lose
+	defer recovered(&err)
+	rows.Close()
 }
 
 func readRows(rows parquet.Rows, buf []parquet.Row) (n int, err error) {

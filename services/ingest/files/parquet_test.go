@@ -143,3 +143,20 @@ func TestParquetTableOfContents(t *testing.T) {
 		t.Errorf("whole: got %q, %v", got, err)
 	}
 }
+
+// FuzzParquet holds that nothing in a file stops the reader. Of its corpus,
+// leaf_of_type_map is a column of values that says it is a map: the library
+// panics where it begins to read.
+func FuzzParquet(f *testing.F) {
+	src := "10.0.0.1"
+	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Gzip, &parquet.Snappy, &parquet.Zstd} {
+		var b bytes.Buffer
+		if err := parquet.Write(&b, []row{{2, "eni-1", &src, nil, "a b", 6}}, parquet.Compression(codec)); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(_ *testing.T, file []byte) {
+		_, _ = linesOf(file)
+	})
+}
