@@ -24,11 +24,11 @@ func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) error {
 	}
 	var damage error
 	missing := f.NumRows()
-	for _, group := range f.RowGroups() {
+	for i, group := range f.RowGroups() {
 		if group.NumRows() == 0 {
 			continue // the library cannot seek in it
 		}
-		read, err := groupLines(group, columns, take)
+		read, err := groupLines(r, &f.Metadata().RowGroups[i], group, columns, take)
 		if refused := (takeError{}); errors.As(err, &refused) {
 			return refused.error
 		}
@@ -47,8 +47,8 @@ func parquetLines(r io.ReaderAt, size int64, take func([]byte) error) error {
 type takeError struct{ error }
 
 // groupLines hands on the rows of a group, and tells how many it could read.
-func groupLines(group parquet.RowGroup, columns []*column, take func([]byte) error) (read int64, err error) {
-	rows, err := openRows(group)
+func groupLines(r io.ReaderAt, in *format.RowGroup, group parquet.RowGroup, columns []*column, take func([]byte) error) (read int64, err error) {
+	rows, err := openRows(r, in, group)
 	if err != nil {
 		return 0, err
 	}
@@ -108,8 +108,11 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	return nil
 }
 
-func openRows(group parquet.RowGroup) (rows parquet.Rows, err error) {
+func openRows(r io.ReaderAt, in *format.RowGroup, group parquet.RowGroup) (rows parquet.Rows, err error) {
 	defer recovered(&err)
+	if err := checkPages(r, in, maxPage); err != nil {
+		return nil, err
+	}
 	return group.Rows(), nil
 }
 

@@ -144,6 +144,29 @@ func TestParquetTableOfContents(t *testing.T) {
 	}
 }
 
+// TestParquetPageTooLarge: a page that would hold more than a log needs, or is
+// longer than its column, is refused before it is read, with its row group.
+func TestParquetPageTooLarge(t *testing.T) {
+	type row struct {
+		SrcAddr string `parquet:"srcaddr"`
+	}
+	file := written(t, []row{{"10.0.0.1"}, {strings.Repeat("x", 10_000)}, {"10.0.0.2"}}, 1, &parquet.Zstd)
+	f, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []bool
+	for i := range f.Metadata().RowGroups {
+		group := &f.Metadata().RowGroups[i]
+		got = append(got, checkPages(bytes.NewReader(file), group, 9_000) == nil, checkPages(bytes.NewReader(file), group, 20_000) == nil)
+		group.Columns[0].MetaData.TotalCompressedSize--
+		got = append(got, checkPages(bytes.NewReader(file), group, 20_000) == nil)
+	}
+	if d := cmp.Diff(got, []bool{true, true, false, false, true, false, true, true, false}); d != "" {
+		t.Errorf("(-got, +want)\n%s", d)
+	}
+}
+
 // FuzzParquet holds that nothing in a file stops the reader. Of its corpus,
 // leaf_of_type_map is a column of values that says it is a map: the library
 // panics where it begins to read.
