@@ -43,6 +43,9 @@ func (w *Window) decide(e *entry, id uint32) {
 			}
 		}
 		e.setStanding(w.standings.id(is))
+		if winner == was.authority {
+			queue = w.fillGap(e, &is, queue)
+		}
 		w.emitHeld(e, is, queue)
 	}
 	w.empty(e, id)

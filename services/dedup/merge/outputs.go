@@ -21,6 +21,7 @@ type outputs struct {
 	segments []segment
 	nearest  []int32
 	queue    []*held
+	fills    []*held
 	// back is the same of the other direction of a conversation.
 	back struct {
 		queue  []*held

@@ -38,6 +38,14 @@ func (w *Window) first(e *entry) *held { return w.held.At(w.held.At(e.link).next
 // due is when the reports that wait in an entry are decided.
 func (w *Window) due(e *entry) eventtime.Tick { return w.tick(w.first(e).due) }
 
+// hasten has the reports that wait be decided at a tick, if they were not sooner.
+func (w *Window) hasten(e *entry, id uint32, due eventtime.Tick) {
+	if due < w.due(e) {
+		w.first(e).due = uint32(due)
+		w.holds.Set(due, id)
+	}
+}
+
 // queue lists the reports that wait, oldest first.
 func (w *Window) queue(e *entry) []*held {
 	w.out.queue = w.appendQueue(w.out.queue[:0], e)

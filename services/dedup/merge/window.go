@@ -9,7 +9,8 @@
 //	       ├▶ of one that sees all, where the authority samples ▶ hold, then it takes over
 //	       ├▶ of another, time covered ─▶ at once, zero volume: a late reporter
 //	       ├▶ of another, after a gap ──▶ hold, then it takes over: no time is shared
-//	       ╰▶ of another, beyond it ────▶ waits as long as the authority may be silent, then takes over
+//	       ╰▶ of another, beyond it ────▶ waits as long as the authority may be silent, then takes over,
+//	                                      or, where the authority has left out its time, fills the gap
 //
 // Time covered once is not counted again: after a failover a report that
 // straddles the border counts by its uncovered share (RFC 7015 §5.1.1, uniform
@@ -186,9 +187,14 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	case is.authority == noPoint:
 		w.hold(e, id, p, r, w.firstDue(e, r))
 	case p == is.authority && e.has(waiting):
-		// The authority is alive: those who waited for it are its reporters.
+		// The authority is alive: those who waited for it are its reporters, unless it
+		// has left out their time. Then what it may yet say of that is waited for.
 		w.hold(e, id, p, r, w.now)
-		w.decide(e, id)
+		if w.leftOut(e, &is) {
+			w.hasten(e, id, w.now.After(w.cfg.Hold))
+		} else {
+			w.decide(e, id)
+		}
 	case p == is.authority:
 		if sampled := r.SamplingRate > 1; sampled != is.sampled {
 			is.sampled = sampled
