@@ -8,6 +8,7 @@ import (
 
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 // TestWhatCannotBeReadIsCounted by why, and takes nothing else along.
@@ -22,4 +23,9 @@ func TestWhatCannotBeReadIsCounted(t *testing.T) {
 	if undecodable, truncated := testutil.ToFloat64(m.unreadable.Undecodable), testutil.ToFloat64(m.unreadable.Truncated); undecodable != 2 || truncated != 1 {
 		t.Errorf("%v undecodable, %v truncated, want 2 and 1", undecodable, truncated)
 	}
+}
+
+// TestMetricsPage: docs/reference/metrics.md lists what this service exports.
+func TestMetricsPage(t *testing.T) {
+	testkit.Metrics(t, "../..", "detect", "flowledger_detect_", func(r prometheus.Registerer) { newMetrics(r) })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
+	"github.com/flowledger/flowledger/services/internal/testkit"
 )
 
 // TestCountersMoveOnce: what a core counts is exported once, also when its
@@ -86,4 +87,9 @@ func TestWhatCannotBeReadIsCounted(t *testing.T) {
 	if undecodable, truncated := testutil.ToFloat64(m.unreadable.Undecodable), testutil.ToFloat64(m.unreadable.Truncated); undecodable != 2 || truncated != 1 {
 		t.Errorf("%v undecodable, %v truncated, want 2 and 1", undecodable, truncated)
 	}
+}
+
+// TestMetricsPage: docs/reference/metrics.md lists what this service exports.
+func TestMetricsPage(t *testing.T) {
+	testkit.Metrics(t, "../..", "stitch", "flowledger_stitch_", func(r prometheus.Registerer) { newMetrics(r, slog.New(slog.DiscardHandler)) })
 }

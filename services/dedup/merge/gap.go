@@ -9,9 +9,6 @@ import (
 
 // leftOut tells whether something waits that fillGap would count, as things stand.
 func (w *Window) leftOut(e *entry, is *standing) bool {
-	if is.sampled {
-		return false
-	}
 	queue := w.queue(e)
 	until := w.resumes(is, queue)
 	return slices.ContainsFunc(queue, func(h *held) bool { return w.inGap(e, h, until) })
@@ -22,9 +19,6 @@ func (w *Window) leftOut(e *entry, is *standing) bool {
 // while, or its reports were lost. It returns the reports that are left, which are views
 // of what the authority counts.
 func (w *Window) fillGap(e *entry, is *standing, queue []*held) []*held {
-	if is.sampled {
-		return queue
-	}
 	until := w.resumes(is, queue)
 	fills, rest := w.out.fills[:0], queue[:0]
 	for _, h := range queue {
@@ -45,8 +39,12 @@ func (w *Window) fillGap(e *entry, is *standing, queue []*held) []*held {
 	return rest
 }
 
-// resumes is where the waiting reports of the authority begin.
+// resumes is where the waiting reports of the authority begin; 0 if it samples, so that
+// its silence tells nothing.
 func (w *Window) resumes(is *standing, queue []*held) uint64 {
+	if is.sampled {
+		return 0
+	}
 	until := ^uint64(0)
 	for _, h := range queue {
 		if h.point == is.authority {

@@ -61,6 +61,7 @@ func TestParquetOfOtherTools(t *testing.T) {
 		End      time.Time        `parquet:"end,timestamp(nanosecond)"`
 		Ingested deprecated.Int96 `parquet:"ingested"`
 		Sampled  bool             `parquet:"sampled"`
+		Remark   string           `parquet:"a_column_of_a_tool_with_a_name_that_is_longer_than_any_field_of_a_log"`
 	}
 	at := time.Date(2026, 9, 21, 14, 13, 20, 0, time.UTC)
 	midnight := deprecated.Int96{0, 0, 2_440_588 + 20_717}

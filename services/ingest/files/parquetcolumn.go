@@ -8,6 +8,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/flowledger/flowledger/services/ingest/vpc"
 )
 
 // column is a column that can stand in a line.
@@ -31,20 +33,11 @@ func columnsOf(f *parquet.File) []*column {
 	columns := make([]*column, len(f.Schema().Columns()))
 	for _, c := range f.Root().Columns() {
 		name := strings.ToLower(c.Name())
-		if c.Leaf() && !c.Repeated() && isColumnName(name) {
+		if c.Leaf() && !c.Repeated() && vpc.IsField(name) {
 			columns[c.Index()] = &column{name: name, write: writerOf(c.Type())}
 		}
 	}
 	return columns
-}
-
-func isColumnName(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (i == 0 || c != '-' && c != '_' && (c < '0' || c > '9')) {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // writerOf is how values of a type are written. Tools that rewrite logs turn

@@ -101,10 +101,10 @@ func parseFormat(s string) (*format, error) {
 				return nil, fmt.Errorf("%q does not end with }: separate the fields by blanks, as in ${version} ${account-id}", token)
 			}
 		}
-		name = strings.ReplaceAll(name, "_", "-")
-		if !isName(name) {
+		if !IsField(name) {
 			return nil, fmt.Errorf("%q is no name of a field: AWS writes them as in ${pkt-srcaddr}", token)
 		}
+		name = strings.ReplaceAll(name, "_", "-")
 		if seen[name] {
 			return nil, fmt.Errorf("%q is there twice: keep one of them", token)
 		}
@@ -125,14 +125,14 @@ func (f *format) check(has map[string]bool) error {
 	return nil
 }
 
-// isName tells whether a token is written like the name of a field: lower-case
-// letters and digits between hyphens, a letter first.
-func isName(s string) bool {
+// IsField tells whether a word is written like the name of a field: lower-case letters
+// and digits between hyphens, or underscores as in Parquet, a letter first.
+func IsField(s string) bool {
 	if s == "" || s[0] < 'a' || s[0] > 'z' || len(s) > 64 {
 		return false
 	}
 	for i := range len(s) {
-		if c := s[i]; c != '-' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+		if c := s[i]; c != '-' && c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			return false
 		}
 	}
@@ -147,11 +147,10 @@ func headerFormat(line string) *format {
 	}
 	known, n := 0, 0
 	for token := range strings.FieldsSeq(line) {
-		name := strings.ReplaceAll(token, "_", "-")
-		if !isName(name) {
+		if !IsField(token) {
 			return nil
 		}
-		if _, ok := fieldNames[name]; ok {
+		if _, ok := fieldNames[strings.ReplaceAll(token, "_", "-")]; ok {
 			known++
 		}
 		n++
