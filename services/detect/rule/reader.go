@@ -10,38 +10,26 @@ import (
 // Reader reads biflows off the wire, of each no more than rules look at: to decode
 // all of it was half of what detect did. The zero Reader is ready.
 type Reader struct {
-	// Bad counts what was left out, Left is what of the last batch.
-	Bad              flow.Bad
-	Left             []flow.Left
+	flow.LeftOut
 	fields, reporter flow.Fields
 	// brief is the biflow that was read in a hurry, whole one that was decoded.
 	brief, whole flowv1.Biflow
 }
 
-// Each hands every biflow of a batch to see, which may use it during the call. One
-// that cannot be decoded does not take its neighbours along.
+// Each hands every biflow of a batch to see, which may use it during the call.
 func (r *Reader) Each(batch []byte, see func(*flowv1.Biflow)) {
-	r.Left = r.Left[:0]
-	for len(batch) > 0 {
-		msg, rest, err := flow.Next(batch)
-		if err != nil {
-			r.Bad.Truncated++
-			r.Left = append(r.Left, flow.Left{Bytes: batch, Reason: flow.Truncated})
-			return
-		}
-		batch = rest
+	r.Split(batch, func(msg []byte) bool {
 		if r.read(msg) {
 			see(&r.brief)
-			continue
+			return true
 		}
 		r.whole.Reset()
 		if r.whole.UnmarshalVTUnsafe(msg) != nil {
-			r.Bad.Undecodable++
-			r.Left = append(r.Left, flow.Left{Bytes: msg, Reason: flow.Undecodable})
-			continue
+			return false
 		}
 		see(&r.whole)
-	}
+		return true
+	})
 }
 
 // Places of a biflow's numbers and texts.

@@ -7,14 +7,12 @@ import (
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 )
 
-// Briefs reads batches of flows as Decoder does, but of each flow no more than
-// its Brief. It refuses the same flows.
+// Briefs reads batches of flows, of each no more than its Brief. What the decoder of
+// messages refuses it refuses too.
 type Briefs struct {
 	// Records are the flows read since Reset. Their order may be changed.
 	Records []*Brief
-	// Bad counts what was left out, Left is what of the last batch.
-	Bad    Bad
-	Left   []Left
+	LeftOut
 	all    []*Brief
 	full   flowv1.Flow
 	fields Fields
@@ -30,28 +28,13 @@ const briefsPerPage = 256
 func (d *Briefs) Reset() { d.Records, d.again = d.Records[:0], d.again[:0] }
 
 // Add reads every flow of a batch.
-func (d *Briefs) Add(batch []byte) {
-	d.Left = d.Left[:0]
-	for len(batch) > 0 {
-		wire, rest, err := Next(batch)
-		if err != nil {
-			d.Bad.Truncated++
-			d.Left = append(d.Left, Left{batch, Truncated})
-			return
-		}
-		batch = rest
-		if !d.AddOne(wire) {
-			d.Left = append(d.Left, Left{wire, Undecodable})
-		}
-	}
-}
+func (d *Briefs) Add(batch []byte) { d.Split(batch, d.AddOne) }
 
 // AddOne reads a flow, and tells whether it is one.
 func (d *Briefs) AddOne(wire []byte) bool {
 	b := d.next()
 	if !b.quick(wire, &d.fields) {
 		if how := b.read(wire, &d.fields); how != plain && !d.mend(b, wire, how) {
-			d.Bad.Undecodable++
 			return false
 		}
 	}

@@ -127,11 +127,23 @@ func TestBatchIsProtodelim(t *testing.T) {
 	if n, _ := Count(rest); n != 1 || err != nil {
 		t.Fatalf("after skipping 49 of 50 there are %d, %v", n, err)
 	}
-	var d Decoder[flowv1.Flow, *flowv1.Flow]
-	d.Add(ours)
-	if len(d.Records) != 50 || d.Bad != (Bad{}) || d.Records[7].Application != "dns" {
-		t.Fatalf("decoded %d records, %+v bad", len(d.Records), d.Bad)
+	flows, left := decoded(ours)
+	if len(flows) != 50 || left.Bad != (Bad{}) || flows[7].Application != "dns" {
+		t.Fatalf("decoded %d records, %+v bad", len(flows), left.Bad)
 	}
+}
+
+// decoded are the flows of a batch, and what is none.
+func decoded(batch []byte) (flows []*flowv1.Flow, left LeftOut) {
+	left.Split(batch, func(msg []byte) bool {
+		var f flowv1.Flow
+		if f.UnmarshalVT(msg) != nil {
+			return false
+		}
+		flows = append(flows, &f)
+		return true
+	})
+	return flows, left
 }
 
 func TestBriefsTellWhatTheyLeaveOut(t *testing.T) {
@@ -153,12 +165,11 @@ func FuzzBatch(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n, err := Count(b)
-		var d Decoder[flowv1.Flow, *flowv1.Flow]
-		d.Add(b)
-		if got := len(d.Records) + int(d.Bad.Undecodable); err == nil && got != n {
+		flows, left := decoded(b)
+		if got := len(flows) + int(left.Bad.Undecodable); err == nil && got != n {
 			t.Fatalf("%d messages, %d decoded or counted bad", n, got)
 		}
-		for _, m := range d.Records {
+		for _, m := range flows {
 			if _, err := proto.Marshal(m); err != nil && len(m.Application)+len(m.User) == 0 {
 				t.Logf("not canonical: %v", err)
 			}

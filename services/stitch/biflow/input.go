@@ -13,9 +13,7 @@ import (
 // a message, read off the wire or off messages that are gone afterwards. The zero
 // Input is ready, and keeps its buffers from one tick to the next.
 type Input struct {
-	// Bad counts what was left out, Left is what of the last batch.
-	Bad      flow.Bad
-	Left     []flow.Left
+	flow.LeftOut
 	segments slab.Pages[segment]
 	// What segments point to.
 	points slab.Pages[point]
@@ -44,24 +42,10 @@ func (in *Input) Reset() {
 	in.views, in.unsorted, in.falls = in.views[:0], false, 0
 }
 
-// Add reads every flow of a batch, which must stay until they are applied. One that
-// cannot be decoded is counted and left out; it does not take its neighbours along.
-func (in *Input) Add(batch []byte) {
-	in.Left = in.Left[:0]
-	for len(batch) > 0 {
-		msg, rest, err := flow.Next(batch)
-		if err != nil {
-			in.Bad.Truncated++
-			in.Left = append(in.Left, flow.Left{Bytes: batch, Reason: flow.Truncated})
-			return
-		}
-		batch = rest
-		if !in.read(msg) && !in.decode(msg) {
-			in.Bad.Undecodable++
-			in.Left = append(in.Left, flow.Left{Bytes: msg, Reason: flow.Undecodable})
-		}
-	}
-}
+// Add reads every flow of a batch, which must stay until they are applied.
+func (in *Input) Add(batch []byte) { in.Split(batch, in.one) }
+
+func (in *Input) one(msg []byte) bool { return in.read(msg) || in.decode(msg) }
 
 // read takes the short way, and tells whether that did.
 func (in *Input) read(msg []byte) bool {
