@@ -121,7 +121,10 @@ func agree(a, b uint8) uint8 {
 // be on its way: a known server port outranks it. Once the conversation is over
 // it means that this side spoke first, whatever the ports; only what is declared
 // of a host itself says more.
-func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [7]opinion) {
+//
+// The order alone of a biflow's two halves stands where its confidence puts it: there
+// are exporters that put first what they saw first, and such that sort by address.
+func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [8]opinion) {
 	const (
 		exporter  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_EXPORTER
 		tcpFlags  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_TCP_FLAGS
@@ -134,14 +137,19 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 	if role.percent == 0 && c.proto == flow.ProtoTCP && !sampled {
 		role = c.refusalVerdict()
 	}
-	list = [7]opinion{{c.hint.verdict(), exporter}, {role, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
+	told := opinion{c.hint.verdict(), exporter}
+	var byOrder opinion
+	if told.percent == sureByOrder {
+		told, byOrder = opinion{}, told
+	}
+	list = [8]opinion{told, {role, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
 	case final && sole.percent > 0 && port.percent < sureDeclared:
 		list[4] = sole
 	case port.percent > sureLowerPort:
-		list[4], list[5], list[6] = port, sole, opinion{far, elsewhere}
+		list[4], list[5], list[6], list[7] = port, sole, byOrder, opinion{far, elsewhere}
 	default:
-		list[4], list[5], list[6] = sole, opinion{far, elsewhere}, port
+		list[4], list[5], list[6], list[7] = sole, byOrder, opinion{far, elsewhere}, port
 	}
 	return list
 }

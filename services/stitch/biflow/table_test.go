@@ -128,8 +128,9 @@ func TestTable(t *testing.T) {
 		return f
 	}
 	const (
-		source  = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE
-		byOrder = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE_BY_ORDER
+		source      = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE
+		byOrder     = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE_BY_ORDER
+		backByOrder = flowv1.InitiatorHint_INITIATOR_HINT_DESTINATION_BY_ORDER
 	)
 	hinted := func(f *flowv1.Flow, h flowv1.InitiatorHint) *flowv1.Flow {
 		f.InitiatorHint = h
@@ -201,6 +202,12 @@ func TestTable(t *testing.T) {
 				f.InitiatorHint, f.ReverseObservable = flowv1.InitiatorHint_INITIATOR_HINT_SOURCE_BY_ORDER, false
 			})},
 			"10.0.0.1:40000>10.0.0.2:50000 1/0 exporter 0.70 reverse_unobserved idle\n"},
+		{"a known port tells more than the order of a biflow, which some exporters sort by address",
+			[]*flowv1.Flow{hinted(tcp(s, c, 0, 4, 5, 0x1a), byOrder), hinted(tcp(c, s, 0, 4, 6, 0x1a), backByOrder)},
+			"10.0.0.1:50000>198.51.100.7:443 6/5 known_port 0.85 established idle\n"},
+		{"the order of a biflow tells more than the lower port",
+			[]*flowv1.Flow{hinted(udp("10.0.0.2:40000", "10.0.0.1:50000", 0, 0, 1), byOrder), hinted(udp("10.0.0.1:50000", "10.0.0.2:40000", 0, 0, 2), backByOrder)},
+			"10.0.0.2:40000>10.0.0.1:50000 1/2 exporter 0.70 established idle\n"},
 		{"a straggler belongs to the port's former use",
 			[]*flowv1.Flow{tcp(c, s, 0, 4, 5, 0x1b), tcp(s, c, 0.05, 2, 4, 0x1a), tcp(c, s, 5, 6, 3, 0x1a),
 				with(tcp(s, c, 2.5, 4, 2, 0x19), func(f *flowv1.Flow) { f.TimeReceivedNs = second(7) })},
