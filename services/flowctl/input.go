@@ -27,7 +27,7 @@ type input struct {
 }
 
 func (in *input) addFlags(c *cobra.Command) {
-	c.Flags().Var((*portList)(&in.ports), "port", "take all datagrams to this UDP port, whatever they hold (may be repeated; default: whatever looks like NetFlow, IPFIX or sFlow, on any port)")
+	c.Flags().Var((*portList)(&in.ports), "port", "take all datagrams to this UDP port, whatever they hold, and IPFIX over TCP to it (may be repeated; default: whatever looks like NetFlow, IPFIX or sFlow, on any port)")
 	c.Flags().BoolVarP(&in.quiet, "quiet", "q", false, "no progress and no summary on standard error")
 }
 
@@ -68,7 +68,7 @@ func (in *input) each(ctx context.Context, r *capture.Reader, take func(*capture
 // remarks says what a reader of the results should know about the captures.
 func remarks(st capture.Stats, files []string) []string {
 	var out []string
-	if st.Datagrams == 0 {
+	if st.Datagrams+st.Messages == 0 {
 		out = append(out, fmt.Sprintf("no flow exports in %s: %s; if the exporters use a port of their own, name it with --port",
 			strings.Join(files, ", "), skipped(st)))
 	}
@@ -77,6 +77,9 @@ func remarks(st capture.Stats, files []string) []string {
 	}
 	if st.Truncated > 0 {
 		out = append(out, fmt.Sprintf("%s datagrams are truncated in the capture; capture with a larger snap length (tcpdump -s 0)", count(st.Truncated)))
+	}
+	if st.Holes > 0 {
+		out = append(out, fmt.Sprintf("TCP segments are missing at %s places; the IPFIX messages there are lost", count(st.Holes)))
 	}
 	if st.BackInTime > 0 {
 		out = append(out, fmt.Sprintf("%s packets are older than the ones before them and took their time", count(st.BackInTime)))

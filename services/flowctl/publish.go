@@ -241,7 +241,7 @@ func (p *publisher) report(st capture.Stats, took time.Duration) {
 		return
 	}
 	fmt.Fprintf(p.stderr, "published %s: %s, %s data records, %s flows in %.1f s\n", plural(uint64(len(p.files)), "capture"),
-		plural(st.Datagrams, "datagram"), count(p.records), count(p.flows), took.Seconds())
+		plural(st.Datagrams+st.Messages, "datagram"), count(p.records), count(p.flows), took.Seconds())
 	for _, line := range remarks(st, p.files) {
 		fmt.Fprintln(p.stderr, "note:", line)
 	}

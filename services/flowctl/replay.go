@@ -15,7 +15,7 @@ import (
 )
 
 const replayLong = `Send the export datagrams of captures to a UDP port, as the exporters did, with
-the spacing they had.
+the spacing they had; IPFIX that went over TCP goes over UDP now.
 
 What arrives comes from this host's addresses: by default all from one address
 and port, so that several exporters look like one. --spread gives each exporter
@@ -118,6 +118,9 @@ func (r *replay) run(ctx context.Context) error {
 
 // send sends one datagram from the source that is its exporter's.
 func (r *replay) send(d *capture.Datagram) error {
+	if len(d.Payload) == 0 && d.Session != 0 { // the end of a TCP connection
+		return nil
+	}
 	conn, err := r.of(d.Src)
 	if err != nil {
 		return err

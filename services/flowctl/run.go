@@ -25,7 +25,8 @@ the same output, byte for byte; through Kafka it gives the same ledger too.
 
 Standard output is one JSON object per line; standard error a summary. Several
 captures are merged by time. The time of reception is the capture's. At the end
-of the input everything open is closed with close_reason end_of_input.
+of the input everything open is closed with close_reason end_of_input. IPFIX that
+was sent over TCP is read too, not through TLS.
 
 Besides captures it takes AWS VPC flow logs (text or Parquet, gzip or zstd too)
 and Zeek's dns.log (JSON or TSV), told apart by content. A line of a log is received

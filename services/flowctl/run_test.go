@@ -66,6 +66,17 @@ func readSummary(t *testing.T, path string) (s summary) {
 	return s
 }
 
+// TestRunTCP reads IPFIX that softflowd sent over TCP; tshark finds as many records.
+func TestRunTCP(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.json")
+	if _, stderr, err := ctl(t.Context(), "run", "--emit", "none", "--summary", path, "../internal/capture/testdata/softflowd_tcp.pcapng.gz"); err != nil {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	if s := readSummary(t, path); s.Datagrams != 6 || s.DataRecords != 28 || s.OptionsRecords != 6 || s.Records.Flow != 28 || len(s.DeadReasons) > 0 {
+		t.Errorf("%+v, want 28 data records and 6 of options in 6 messages", s)
+	}
+}
+
 // TestRunSharedCaptures holds the records of every shared capture against what
 // an independent decoder found.
 func TestRunSharedCaptures(t *testing.T) {

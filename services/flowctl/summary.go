@@ -85,8 +85,8 @@ func (s *summary) print(w io.Writer, files int, st capture.Stats) {
 	if s.missing > 0 {
 		line("sets left out", "%12s  their template is not in the capture", count(s.missing))
 	}
-	if st.Packets > st.Datagrams+st.Fragments {
-		line("passed over", "%12s  of %s", count(st.Packets-st.Datagrams-st.Fragments), skipped(st))
+	if used := st.Datagrams + st.Fragments + st.Segments; st.Packets > used {
+		line("passed over", "%12s  of %s", count(st.Packets-used), skipped(st))
 	}
 }
 

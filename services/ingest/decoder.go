@@ -145,12 +145,10 @@ func (d *decoder) decodeBatch() error {
 
 func (d *decoder) decode(item *datagram) {
 	payload, from := d.batch.payload(item), item.from.Addr()
-	if item.session != 0 && len(payload) == 0 {
-		d.normalizer.EndSession(from, item.session)
-		return
+	if item.session == 0 || len(payload) > 0 { // or it is a session's end
+		d.metrics.exporterDatagrams.add(from, 1)
+		d.metrics.exporterBytes.add(from, len(payload))
 	}
-	d.metrics.exporterDatagrams.add(from, 1)
-	d.metrics.exporterBytes.add(from, len(payload))
 	d.normalizer.Datagram(normalize.Datagram{
 		Exporter: from, Port: item.from.Port(), ReceivedNs: item.receivedNs, Payload: payload, Session: item.session,
 	}, &d.result)

@@ -101,11 +101,11 @@ func (n *Normalizer) withdraw(m *message, id uint16, options bool) {
 	}
 }
 
-// EndSession forgets the templates of a transport session that is closed
+// endSession forgets the templates of a transport session that is closed
 // (RFC 7011 §8.1). What waits for one of them is buried in time.
-func (n *Normalizer) EndSession(from netip.Addr, session uint64) {
+func (n *Normalizer) endSession(from netip.Addr, session uint64) {
 	e := n.exporters[from.Unmap().WithZone("")]
-	if e == nil || session == 0 {
+	if e == nil {
 		return
 	}
 	for key, d := range e.domains {

@@ -196,7 +196,7 @@ func TestSessions(t *testing.T) {
 		t.Error("a template was used after the withdrawal of all")
 	}
 	n.Datagram(in(3, ipfix().template(300, tuple...)), out)
-	n.EndSession(exporterAddr, 3)
+	n.Datagram(Datagram{Exporter: exporterAddr, Session: 3}, &Result{})
 	if flows(in(3, data(8))) != 0 || n.templates != 0 {
 		t.Error("a template outlived its session")
 	}

@@ -49,8 +49,8 @@ type Datagram struct {
 	Payload []byte
 	// Session is the number of the transport session the message came in
 	// (RFC 7011 §10.4: a TCP or TLS connection), never used twice; 0 is UDP. A
-	// session's templates are its own, until they are withdrawn or it ends
-	// (EndSession). Payload is then one IPFIX message.
+	// session's templates are its own, until they are withdrawn or it ends. Payload is
+	// then one IPFIX message, or empty: the end.
 	Session uint64
 }
 
@@ -206,6 +206,10 @@ func (m *message) nextID() uint64 {
 // Datagram adds what a datagram says to the result. What cannot be read becomes
 // a dead letter; the rest of the datagram is used all the same.
 func (n *Normalizer) Datagram(d Datagram, out *Result) {
+	if d.Session != 0 && len(d.Payload) == 0 {
+		n.endSession(d.Exporter, d.Session)
+		return
+	}
 	out.Datagrams++
 	n.nowNs = max(n.nowNs, d.ReceivedNs)
 	if n.nowNs >= n.dueNs {

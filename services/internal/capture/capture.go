@@ -4,6 +4,7 @@
 // since full decoding would cost more than all of what follows.
 //
 //	files ─▶ records ─▶ link ─▶ IP (fragments put together) ─▶ UDP ─▶ looks like an export? ─▶ Datagram
+//	                     │                                  ╰─▶ TCP ─▶ in order, IPFIX? ─ each message ─▶
 //	                     └── all else is skipped and counted by reason (Stats)
 //
 // Time is the capture's. Within a file it never runs backwards: a record that
@@ -20,7 +21,7 @@ import (
 	"os"
 )
 
-// Datagram is one UDP datagram of a capture.
+// Datagram is one UDP datagram of a capture, or one IPFIX message of a TCP connection.
 type Datagram struct {
 	// Time of capture, nanoseconds since the epoch; never falls.
 	Time uint64
@@ -30,11 +31,15 @@ type Datagram struct {
 	Payload []byte
 	// Truncated tells that the capture kept only the front part of the payload.
 	Truncated bool
+	// Session is 0 for UDP, and else the number of the TCP connection, which no other
+	// one has that is read with it. An empty Payload is its end.
+	Session uint64
 }
 
 // Options choose the datagrams.
 type Options struct {
-	// Ports, if any, takes all datagrams to these UDP ports and no others.
+	// Ports, if any, takes all datagrams to these UDP ports and no others, and IPFIX
+	// over TCP to them.
 	// Without it, whatever looks like NetFlow, IPFIX or sFlow is taken, on any port.
 	Ports []uint16
 	// Stdin is what "-" reads; nil is the process's standard input.
@@ -42,7 +47,7 @@ type Options struct {
 }
 
 // Stats counts the packets of a capture. Packets is the sum of Datagrams,
-// Fragments, NotUDP, NotExport, Malformed and UnknownLink.
+// Fragments, Segments, NotUDP, NotExport, Malformed and UnknownLink.
 type Stats struct {
 	Packets   uint64 `json:"packets"`
 	Datagrams uint64 `json:"datagrams"`
@@ -50,7 +55,12 @@ type Stats struct {
 	// counted under Datagrams, NotExport or Malformed by its last fragment.
 	Fragments   uint64 `json:"fragments"`
 	Reassembled uint64 `json:"reassembled"`
-	// NotUDP is other traffic: TCP, ARP, routing …
+	// Segments are of TCP connections with IPFIX, Messages what they hold. Holes are
+	// where segments are missing between others.
+	Segments uint64 `json:"segments"`
+	Messages uint64 `json:"messages"`
+	Holes    uint64 `json:"holes"`
+	// NotUDP is other traffic: other TCP, ARP, routing …
 	NotUDP uint64 `json:"not_udp"`
 	// NotExport is UDP that is no flow export, or goes to another port.
 	NotExport uint64 `json:"not_export"`

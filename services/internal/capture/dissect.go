@@ -12,6 +12,7 @@ type verdict int
 
 const (
 	isDatagram verdict = iota
+	isSegment
 	isFragment
 	isOther
 	isMalformed
@@ -35,9 +36,10 @@ func knownLink(l layers.LinkType) bool {
 }
 
 // dissector reads the headers of one packet, outside in, and leaves the
-// datagram in out.
+// datagram in out, or the segment.
 type dissector struct {
 	out       *Datagram
+	segment   segment
 	fragments *fragments
 	stats     *Stats
 }
@@ -142,8 +144,11 @@ func (d *dissector) ip(b []byte) verdict {
 	return isOther
 }
 
-// protoUDP is UDP's protocol number (IANA).
-const protoUDP = 17
+// Protocol numbers (IANA).
+const (
+	protoTCP = 6
+	protoUDP = 17
+)
 
 // ipv4 reads an RFC 791 header.
 func (d *dissector) ipv4(b []byte) verdict {
@@ -158,13 +163,15 @@ func (d *dissector) ipv4(b []byte) verdict {
 	if header < 20 || total < header || len(b) < header {
 		return isMalformed
 	}
-	if b[9] != protoUDP {
-		return isOther
-	}
 	src, dst := netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
 	body := b[header:min(total, len(b))]
 	frag := binary.BigEndian.Uint16(b[6:])
-	if frag&0x3fff == 0 { // neither more fragments nor an offset
+	switch {
+	case b[9] == protoTCP && frag&0x3fff == 0:
+		return d.tcp(src, dst, body)
+	case b[9] != protoUDP:
+		return isOther
+	case frag&0x3fff == 0: // neither more fragments nor an offset
 		return d.udp(src, dst, body, total-header)
 	}
 	if len(b) < total {
@@ -196,6 +203,8 @@ func (d *dissector) extensions(src, dst netip.Addr, next byte, b []byte, length 
 		switch next {
 		case protoUDP:
 			return d.udp(src, dst, b, length)
+		case protoTCP:
+			return d.tcp(src, dst, b)
 		case 0, 43, 60, 135: // hop-by-hop, routing, destination options, mobility
 			if len(b) < 8 {
 				return isMalformed
@@ -242,6 +251,25 @@ func (d *dissector) udp(src, dst netip.Addr, b []byte, length int) verdict {
 	d.out.Payload = b[8:min(size, len(b))]
 	d.out.Truncated = len(b) < size
 	return isDatagram
+}
+
+// tcp reads an RFC 9293 header. What the capture has cut off a segment is a hole.
+func (d *dissector) tcp(src, dst netip.Addr, b []byte) verdict {
+	if len(b) < 20 {
+		return isOther
+	}
+	header, flags := int(b[12]>>4)*4, b[13]
+	if header < 20 || len(b) < header {
+		return isOther
+	}
+	d.segment = segment{
+		from: netip.AddrPortFrom(src, binary.BigEndian.Uint16(b)), to: netip.AddrPortFrom(dst, binary.BigEndian.Uint16(b[2:])),
+		seq: binary.BigEndian.Uint32(b[4:]), fin: flags&1 != 0, syn: flags&2 != 0, rst: flags&4 != 0, data: b[header:],
+	}
+	if d.segment.syn {
+		d.segment.seq++ // data begins behind it
+	}
+	return isSegment
 }
 
 // fragment keeps a fragment, and goes on where it was the last one missing.

@@ -41,7 +41,13 @@ type file struct {
 	packets   uint64
 	clock     uint64
 	fragments fragments
-	head      Datagram
+	streams   streams
+	// messages are those of TCP that were read and not given out yet.
+	messages []Datagram
+	head     Datagram
+	// ended tells that all was read; failure is with what it ended.
+	ended   bool
+	failure error
 }
 
 // counter counts what passes through a reader.
@@ -62,6 +68,7 @@ const readBuffer = 256 << 10
 // openFile opens a capture; stdin is what "-" reads.
 func openFile(path string, index int, stdin io.Reader) (*file, error) {
 	f := &file{path: path, index: index, size: -1}
+	f.streams.session = uint64(index) << 32 // sessions of all files have numbers of their own
 	in := stdin
 	if path != "-" {
 		stored, err := os.Open(path)
@@ -198,14 +205,31 @@ func (f *file) name() string {
 // next reads up to the next datagram that is wanted and puts it into head.
 func (f *file) next(opt *Options, st *Stats) error {
 	for {
+		if f.message(st) {
+			return nil
+		}
 		data, info, err := f.records.ZeroCopyReadPacketData()
 		if err != nil {
-			return f.ended(err, info, st)
+			if !f.ended {
+				f.ended, f.failure = true, f.end(err, info, st)
+				f.streams.flush(f.clock, opt, st)
+				f.messages = f.streams.messages
+				continue
+			}
+			return f.failure
 		}
 		f.packets++
 		st.Packets++
 		f.head = Datagram{Time: f.tick(info, st)}
-		switch f.dissect(data, info, st) {
+		d := dissector{out: &f.head, fragments: &f.fragments, stats: st}
+		switch f.dissect(&d, data, info) {
+		case isSegment:
+			if !f.streams.take(f.clock, &d.segment, opt, st) {
+				st.NotUDP++
+				continue
+			}
+			st.Segments++
+			f.messages = f.streams.messages
 		case isDatagram:
 			if !opt.wants(&f.head) {
 				st.NotExport++
@@ -228,8 +252,20 @@ func (f *file) next(opt *Options, st *Stats) error {
 	}
 }
 
-// dissect finds the datagram in a packet.
-func (f *file) dissect(data []byte, info gopacket.CaptureInfo, st *Stats) verdict {
+// message puts the next message of TCP into head, if there is one.
+func (f *file) message(st *Stats) bool {
+	if len(f.messages) == 0 {
+		return false
+	}
+	f.head, f.messages = f.messages[0], f.messages[1:]
+	if len(f.head.Payload) > 0 {
+		st.Messages++
+	}
+	return true
+}
+
+// dissect finds the datagram or the segment in a packet.
+func (f *file) dissect(d *dissector, data []byte, info gopacket.CaptureInfo) verdict {
 	link := f.link
 	if f.ng {
 		link = info.AncillaryData[0].(layers.LinkType)
@@ -237,7 +273,6 @@ func (f *file) dissect(data []byte, info gopacket.CaptureInfo, st *Stats) verdic
 			return isUnknownLink
 		}
 	}
-	d := dissector{out: &f.head, fragments: &f.fragments, stats: st}
 	return d.link(link, data)
 }
 
@@ -255,8 +290,8 @@ func (f *file) tick(info gopacket.CaptureInfo, st *Stats) uint64 {
 	return f.clock
 }
 
-// ended turns the error at the end of a file into io.EOF or one that helps.
-func (f *file) ended(err error, info gopacket.CaptureInfo, st *Stats) error {
+// end turns the error at the end of a file into io.EOF or one that helps.
+func (f *file) end(err error, info gopacket.CaptureInfo, st *Stats) error {
 	cut := errors.Is(err, io.ErrUnexpectedEOF) || (err == io.EOF && info.CaptureLength > 0)
 	switch {
 	case cut:

@@ -10,7 +10,7 @@ import (
 
 // AsReceived is a captured datagram as ingest takes it: received when it was captured.
 func AsReceived(d *capture.Datagram) normalize.Datagram {
-	return normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload}
+	return normalize.Datagram{Exporter: d.Src.Addr(), Port: d.Src.Port(), ReceivedNs: d.Time, Payload: d.Payload, Session: d.Session}
 }
 
 // ReadCapture hands every datagram of a capture to take, in order of time. It ends
