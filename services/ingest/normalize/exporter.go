@@ -44,6 +44,7 @@ type exporter struct {
 
 	skew         skewClock
 	reverse      reverseWatch
+	order        orderWatch
 	applications recent[uint64, string] // application id → name
 	elements     map[element]elementType
 	// elementsChanged counts how often one of elements did.

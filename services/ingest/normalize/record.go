@@ -70,6 +70,11 @@ func (m *message) common(f *flowv1.Flow) {
 func (n *Normalizer) emit(m *message, p *plan, f *flowv1.Flow, s *scratch, out *Result) {
 	f.RecordId = m.nextID()
 	hint := p.hintOf(s)
+	if hint == flowv1.InitiatorHint_INITIATOR_HINT_SOURCE_BY_ORDER {
+		if m.exp.order.observe(f); !m.exp.order.tells() {
+			hint = flowv1.InitiatorHint_INITIATOR_HINT_UNSPECIFIED
+		}
+	}
 	f.InitiatorHint = hint
 	back := p.reverse && s.reverseBytes|s.reversePackets != 0
 	if !back {
@@ -94,7 +99,7 @@ func (n *Normalizer) finish(m *message, f *flowv1.Flow, out *Result) {
 
 // hintOf is the exporter's word on who opened the conversation. Element 239
 // says it (1 the source, 2 the destination; 0 and 3 do not); where a record of
-// both ways has no such element, the first way is that of the first packet seen.
+// both ways has no such element, the first way is mostly that of the first packet seen.
 func (p *plan) hintOf(s *scratch) flowv1.InitiatorHint {
 	switch {
 	case p.fromServer(s):
