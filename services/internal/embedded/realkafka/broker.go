@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/flowledger/flowledger/services/internal/embedded/port"
 )
 
 // Options say how to run the broker. All may be left empty.
@@ -37,6 +39,8 @@ type Broker struct {
 	output tail
 	exited chan struct{}
 	once   sync.Once
+	// release gives the ports back.
+	release []func()
 }
 
 // heap is the limit of the node's Java heap.
@@ -70,9 +74,15 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 }
 
 func (b *Broker) start(ctx context.Context, java, folder string, extra map[string]string) error {
-	addrs, err := freeAddrs(2)
-	if err != nil {
-		return err
+	// Kafka has to be told its ports, since they are in what it advertises, and takes
+	// seconds until it listens.
+	var addrs [2]string
+	for i := range addrs {
+		addr, release, err := port.Keep()
+		if err != nil {
+			return err
+		}
+		addrs[i], b.release = addr, append(b.release, release)
 	}
 	b.addr = addrs[0]
 	file := filepath.Join(b.dir, "server.properties")
@@ -153,6 +163,9 @@ func (b *Broker) Stop() {
 				_ = b.cmd.Process.Kill()
 				<-b.exited
 			}
+		}
+		for _, release := range b.release {
+			release()
 		}
 		if b.remove {
 			_ = os.RemoveAll(b.dir)

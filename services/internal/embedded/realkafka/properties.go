@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 )
 
@@ -42,19 +41,4 @@ func properties(addr, controller, data string, extra map[string]string) []byte {
 		fmt.Fprintf(&b, "%s=%s\n", key, p[key])
 	}
 	return b.Bytes()
-}
-
-// freeAddrs returns n unused addresses of loopback. Kafka has to be told its
-// ports, since they are in what it advertises.
-func freeAddrs(n int) ([]string, error) {
-	addrs := make([]string, n)
-	for i := range addrs {
-		listen, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("cannot find a free port: %w", err)
-		}
-		defer listen.Close() // all are held until all are found, so that they differ
-		addrs[i] = listen.Addr().String()
-	}
-	return addrs, nil
 }
