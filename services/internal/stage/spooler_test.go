@@ -171,6 +171,37 @@ func TestSpoolWhileKafkaIsAway(t *testing.T) {
 	}
 }
 
+// TestDetourIsNotOverBeforeKafkaAnswers: though nothing is said, and so nothing spooled,
+// the spool stays in use, and what tells of ticks does not pile up in memory.
+func TestDetourIsNotOverBeforeKafkaAnswers(t *testing.T) {
+	cfg := newBroker(t)
+	ensure(t, cfg)
+	s, err := NewSource(cfg, "ingest/one", []string{Events, DNS}, SourceOptions{Spool: SpoolOptions{Dir: t.TempDir(), MaxBytes: 1 << 30}}, nil, testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	var queued int64
+	for tick := range eventtime.Tick(3) {
+		if err := s.EndTick(tick); err != nil {
+			t.Fatal(err)
+		}
+		if queued == 0 {
+			queued = s.QueuedBytes()
+		}
+		if tick == 0 {
+			continue // the announcement waits for nobody
+		}
+		if err := s.spooler.drain(ended); err == nil || !s.spooler.on || s.QueuedBytes() != queued {
+			t.Fatalf("tick %d: drained (%v), the spool is in use: %v, %d bytes are queued, %d were", tick, err, s.spooler.on, s.QueuedBytes(), queued)
+		}
+	}
+	if err := s.Run(ended); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSpooledIsNotWritten: what waits on disk is not in Kafka, and its origin must
 // not be forgotten before it is.
 func TestSpooledIsNotWritten(t *testing.T) {

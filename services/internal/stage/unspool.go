@@ -31,6 +31,12 @@ func (sp *spooler) drain(ctx context.Context) error {
 	for {
 		seg := sp.spool.Take()
 		if seg == nil {
+			// What was queued before the detour began goes first: until Kafka takes that,
+			// it takes nothing else.
+			w := sp.source.writer
+			if err := w.reached(ctx, w.positions()); err != nil {
+				return err
+			}
 			if sp.end() {
 				return nil
 			}
