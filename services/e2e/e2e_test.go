@@ -42,7 +42,7 @@ func crashTest(t *testing.T, broker, capture, policy string, kills, hunt int) {
 	t.Helper()
 	evidence := filepath.Join(t.TempDir(), "evidence")
 	cmd := exec.Command(filepath.Join(bin, "crashtest"), "--bin", bin, "--broker", broker,
-		"--capture", testkit.Data(t, capture), "--policy", policy, "--kills", fmt.Sprint(kills), "--hunt", fmt.Sprint(hunt), "--evidence", evidence)
+		"--capture", testkit.Data(t, capture), "--policy", policy, "--kills", fmt.Sprint(kills), "--hunt", fmt.Sprint(hunt), "--evidence", evidence, "--patience", patience.String())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -37,6 +39,7 @@ type process struct {
 	http   string
 	output *output
 	exited chan error
+	sent   int // datagrams
 }
 
 // output is what a process says, readable while it goes on.
@@ -59,8 +62,19 @@ func (o *output) String() string {
 
 func (p *process) log() string { return p.output.String() }
 
-// startIngest starts ingest on loopback and waits until it is ready. Ports, and
-// so the process, are the test's own.
+// told is what a process has said under a key of a line of its log.
+func (p *process) told(message, key string) string {
+	for line := range strings.Lines(p.log()) {
+		var entry map[string]any
+		if json.Unmarshal([]byte(line), &entry) == nil && entry["msg"] == message {
+			value, _ := entry[key].(string)
+			return value
+		}
+	}
+	return ""
+}
+
+// startIngest starts ingest on loopback and waits until it is ready.
 func startIngest(t *testing.T, broker string, flags ...string) *process {
 	t.Helper()
 	p := launchIngest(t, broker, flags...)
@@ -70,18 +84,21 @@ func startIngest(t *testing.T, broker string, flags ...string) *process {
 
 func launchIngest(t *testing.T, broker string, flags ...string) *process {
 	t.Helper()
-	listen := freePort(t, "udp")
-	p := launch(t, "ingest", append([]string{"--listen", listen, "--kafka.brokers", broker,
+	p := launch(t, "ingest", append([]string{"--listen", "127.0.0.1:0", "--kafka.brokers", broker,
 		"--kafka.partitions.conversations", "2", "--allow", "127.0.0.0/8"}, flags...)...)
-	p.listen = listen
+	await(t, "ingest to listen", func() bool {
+		p.listen = p.told("listening", "listen")
+		return p.listen != ""
+	})
 	return p
 }
 
-// launch starts a built program that serves HTTP, and ends it with the test.
+// launch starts a built program that serves HTTP, and ends it with the test. Its ports
+// are of its own choice: one that we found free might be another's by then.
 func launch(t *testing.T, name string, flags ...string) *process {
 	t.Helper()
-	p := &process{http: freePort(t, "tcp"), output: &output{}, exited: make(chan error, 1)}
-	p.cmd = exec.Command(filepath.Join(bin, name), append([]string{"--http.addr", p.http}, flags...)...)
+	p := &process{output: &output{}, exited: make(chan error, 1)}
+	p.cmd = exec.Command(filepath.Join(bin, name), append([]string{"--http.addr", "127.0.0.1:0"}, flags...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -95,6 +112,10 @@ func launch(t *testing.T, name string, flags ...string) *process {
 		if t.Failed() {
 			t.Logf("%s ended with %v:\n%s", name, err, p.log())
 		}
+	})
+	await(t, name+" to serve", func() bool {
+		p.http = p.told("starting", "http")
+		return p.http != ""
 	})
 	return p
 }
@@ -124,9 +145,14 @@ func (p *process) get(path string) string {
 	return string(body)
 }
 
-// metric sums the series whose text begins with name.
+// metric sums the series whose text begins with name. Of a process that does not
+// answer it is no number, which equals nothing.
 func (p *process) metric(name string) (sum float64) {
-	for line := range strings.Lines(p.get("/metrics")) {
+	page := p.get("/metrics")
+	if page == "" {
+		return math.NaN()
+	}
+	for line := range strings.Lines(page) {
 		if rest, ok := strings.CutPrefix(line, name); ok && (rest[0] == ' ' || rest[0] == '{') {
 			var v float64
 			_, _ = fmt.Sscan(rest[strings.LastIndexByte(rest, ' ')+1:], &v)
@@ -136,28 +162,14 @@ func (p *process) metric(name string) (sum float64) {
 	return sum
 }
 
-func freePort(t *testing.T, network string) string {
-	t.Helper()
-	if network == "udp" {
-		c, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		return c.LocalAddr().String()
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// patience is how long a test waits for what must come: a machine that has other work
+// may take many times as long as one that has none.
+const patience = 5 * time.Minute
 
 // await polls until the condition holds.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
@@ -174,7 +186,7 @@ func kafkaConfig(t *testing.T, broker string) stage.Config {
 	t.Helper()
 	cfg := stage.Default()
 	cfg.Brokers, cfg.Partitions.Conversations = []string{broker}, 2
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := stage.EnsureTopics(ctx, cfg); err != nil {
 		t.Fatal(err)
@@ -182,38 +194,71 @@ func kafkaConfig(t *testing.T, broker string) stage.Config {
 	return cfg
 }
 
-// sender is an exporter: it sends from an address of its own and remembers what
-// its datagrams mean.
-type sender struct {
-	addr       netip.Addr
-	conn       *net.UDPConn
-	normalizer *normalize.Normalizer
-	want       normalize.Result
-	sent       int
+// way leads from an address to a process.
+type way struct {
+	conn *net.UDPConn
+	to   *process
 }
 
-func newSender(t *testing.T, addr, to string) *sender {
+func newWay(t *testing.T, from string, to *process) *way {
 	t.Helper()
-	target, err := net.ResolveUDPAddr("udp", to)
+	target, err := net.ResolveUDPAddr("udp", to.listen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(addr)}, target)
+	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(from)}, target)
 	if err != nil {
-		testkit.Missing(t, "the address %s: %v", addr, err)
+		testkit.Missing(t, "the address %s: %v", from, err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &sender{addr: netip.MustParseAddr(addr), conn: conn, normalizer: normalize.New(normalize.Default())}
+	return &way{conn, to}
+}
+
+// maxUnread is how many datagrams the tests leave unread: what any kernel's buffer has
+// room for, however late the process is. What is lost beyond that is nobody's fault.
+const maxUnread = 32
+
+// write sends a datagram, and waits now and then until the process has read them all.
+func (w *way) write(t *testing.T, payload []byte) {
+	t.Helper()
+	if _, err := w.conn.Write(payload); err != nil {
+		t.Fatal(err)
+	}
+	if w.to.sent++; w.to.sent%maxUnread == 0 {
+		w.to.reads(t)
+	}
+}
+
+// reads waits until ingest has read all that was sent to it.
+func (p *process) reads(t *testing.T) {
+	t.Helper()
+	await(t, "the datagrams", func() bool { return p.metric("flowledger_ingest_datagrams_total") >= float64(p.sent) })
+}
+
+// sender is an exporter: it sends from an address of its own and remembers what
+// its datagrams mean.
+type sender struct {
+	*way
+	addr       netip.Addr
+	normalizer *normalize.Normalizer
+	want       normalize.Result
+}
+
+func newSender(t *testing.T, addr string, to *process) *sender {
+	t.Helper()
+	return &sender{way: newWay(t, addr, to), addr: netip.MustParseAddr(addr), normalizer: normalize.New(normalize.Default())}
 }
 
 func (s *sender) send(t *testing.T, payload []byte) {
 	t.Helper()
 	payload = exportedNow(payload)
-	if _, err := s.conn.Write(payload); err != nil {
-		t.Fatal(err)
-	}
-	s.sent++
+	s.write(t, payload)
 	s.normalizer.Datagram(normalize.Datagram{Exporter: s.addr, ReceivedNs: uint64(time.Now().UnixNano()), Payload: payload}, &s.want)
+}
+
+// records are how many the datagrams make.
+func (s *sender) records() float64 {
+	return float64(len(s.want.Flows) + len(s.want.Events) + len(s.want.Facts))
 }
 
 // exportedNow is a datagram as if its exporter had sent it now: what ingest corrects
@@ -292,7 +337,7 @@ func newLog() *log {
 
 func (l *log) read(t *testing.T, cfg stage.Config) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	peek := stage.NewPeek(cfg)
 	defer peek.Close()
@@ -437,6 +482,10 @@ func (l *log) signedOff(t *testing.T, sources int) {
 	}
 }
 
+// slow is what a machine may take for an answer where others work: the times of two
+// programs on it agree to within that, and those of the captures are years away.
+const slow = 30 * time.Second
+
 // TestIngestOnRealKafka sends real exporters' captures over UDP: each record is in
 // Kafka once, in order, under the tick of its reception; ticks go by the broker's
 // clock, and SIGTERM signs off.
@@ -448,7 +497,7 @@ func TestIngestOnRealKafka(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(testkit.Data(t, "captures"), "*.pcap"))
 	for i, file := range files {
 		for _, payloads := range datagrams(t, "captures/"+filepath.Base(file)) {
-			s := newSender(t, fmt.Sprintf("127.0.%d.%d", i+1, len(senders)%250+1), in.listen)
+			s := newSender(t, fmt.Sprintf("127.0.%d.%d", i+1, len(senders)%250+1), in)
 			senders = append(senders, s)
 			for _, p := range payloads {
 				s.send(t, p)
@@ -458,7 +507,7 @@ func TestIngestOnRealKafka(t *testing.T) {
 	await(t, "the broker's clock", func() bool {
 		return strings.Contains(in.get("/metrics"), `flowledger_stage_clock_offset_seconds{`)
 	})
-	if ahead := in.metric("flowledger_stage_clock_offset_seconds"); ahead > 0.05 || ahead < -0.05 || ahead == 0 {
+	if ahead := in.metric("flowledger_stage_clock_offset_seconds"); math.Abs(ahead) > slow.Seconds() || ahead == 0 {
 		t.Errorf("the broker on this machine is %v s ahead", ahead)
 	}
 	in.stop(t)
@@ -475,7 +524,7 @@ func TestIngestOnRealKafka(t *testing.T) {
 	if l.late > late {
 		t.Errorf("%d flows lie in later ticks than they were received in, but only %d waited for their templates", l.late, late)
 	}
-	if l.behind > 5*time.Second {
+	if l.behind > slow {
 		t.Errorf("ticks are %s from the broker's clock", l.behind)
 	}
 }
@@ -507,14 +556,14 @@ func TestIngestOverBrokerPauses(t *testing.T) {
 	front.lead(broker.Addr())
 	cfg := kafkaConfig(t, front.addr())
 	in := startIngest(t, front.addr())
-	s := newSender(t, "127.0.0.2", in.listen)
+	s := newSender(t, "127.0.0.2", in)
 	payloads := oneOf(datagrams(t, "traffic/campus_mixed.pcap.gz"))
 	part := len(payloads) / 5
 	send := func(n int) {
 		for _, p := range payloads[n*part : (n+1)*part] {
 			s.send(t, p)
 		}
-		await(t, "the datagrams", func() bool { return in.metric("flowledger_ingest_datagrams_total") >= float64((n+1)*part) })
+		in.reads(t)
 	}
 	send(0)
 	_ = syscall.Kill(broker.PID(), syscall.SIGSTOP)
@@ -526,6 +575,7 @@ func TestIngestOverBrokerPauses(t *testing.T) {
 	send(3)
 	front.lead(realkafka.TestWith(t, options).Addr())
 	send(4)
+	await(t, "all to be in Kafka", func() bool { return in.metric("flowledger_stage_records_out_total") >= s.records() }) // a stop waits for Kafka, but not for ever
 	in.stop(t)
 	l := readLog(t, cfg)
 	l.signedOff(t, 1)
@@ -604,51 +654,52 @@ func pipe(a, b net.Conn) {
 
 // TestIngestSpool: Kafka is away for a minute's worth of records, and ingest is
 // killed meanwhile with its spool on disk. Every record arrives, once, in order,
-// under the name of the process that received it; both sign off.
+// under the name of the process that received it; all sign off.
 func TestIngestSpool(t *testing.T) {
 	front := newFront(t)
 	broker := realkafka.TestWith(t, realkafka.Options{Properties: map[string]string{"advertised.listeners": "PLAINTEXT://" + front.addr()}})
 	front.lead(broker.Addr())
 	cfg := kafkaConfig(t, front.addr())
-	flags := []string{"--spool.dir", t.TempDir(), "--spool.after", "200ms", "--decoders", "2"}
+	flags := []string{"--spool.dir", t.TempDir(), "--decoders", "2", "--spool.after"}
 	payloads := oneOf(datagrams(t, "traffic/campus_mixed.pcap.gz"))
 	part := len(payloads) / 4
-	in := startIngest(t, front.addr(), flags...)
-	one := newSender(t, "127.0.0.2", in.listen)
+	in := startIngest(t, front.addr(), append(flags, "200ms")...)
+	one := newSender(t, "127.0.0.2", in)
 	spooled := func() float64 { return in.metric("flowledger_stage_spooled_records_total") }
-	send := func(s *sender, from, to int) {
-		for i, p := range payloads[from:to] {
+	send := func(s *sender, payloads [][]byte) {
+		for _, p := range payloads {
 			s.send(t, p)
-			if i%50 == 0 || i == to-from-1 {
-				await(t, "the datagrams", func() bool { return in.metric("flowledger_ingest_exporter_datagrams_total") >= float64(s.sent) })
-			}
 		}
+		await(t, "the datagrams", func() bool { return in.metric("flowledger_ingest_exporter_datagrams_total") >= float64(in.sent) })
 	}
-	send(one, 0, part)
-	await(t, "all to be in Kafka", func() bool {
-		return in.metric("flowledger_stage_records_out_total") >= float64(len(one.want.Flows)+len(one.want.Events)+len(one.want.Facts))
-	})
+	send(one, payloads[:part])
+	before := one.records()
+	await(t, "all to be in Kafka", func() bool { return in.metric("flowledger_stage_records_out_total") >= before })
 	front.lead("")
-	// What was said before the spool came into use waits in memory, and a kill would
-	// take it: the ticks have to turn over first.
-	await(t, "the spool to be in use", func() bool { return strings.Contains(in.log(), "they go to the spool") })
-	send(one, part, 3*part)
-	records := float64(len(one.want.Flows) + len(one.want.Events) + len(one.want.Facts))
-	await(t, "all to be on disk", func() bool { return spooled()+in.metric("flowledger_stage_records_out_total") >= records })
+	// What is said before the spool comes into use waits in memory, and a kill would
+	// take it: the ticks have to turn over first. A slow Kafka may have brought it into
+	// use before, for a while.
+	await(t, "the spool to be in use", func() bool {
+		return strings.Count(in.log(), "they go to the spool") > strings.Count(in.log(), "Kafka has all that was spooled")
+	})
+	already := spooled()
+	send(one, payloads[part:3*part])
+	await(t, "all to be on disk", func() bool { return spooled()-already >= one.records()-before })
 	_ = in.cmd.Process.Kill()
 	<-in.exited
 	in.exited <- nil
 
-	in = launchIngest(t, front.addr(), flags...)
+	in = launchIngest(t, front.addr(), append(flags, "200ms")...)
 	await(t, "the second process to receive without Kafka", func() bool { return strings.Contains(in.log(), "Kafka has not answered yet") })
-	two := newSender(t, "127.0.0.3", in.listen)
-	send(two, 0, 2*part)
+	two := newSender(t, "127.0.0.3", in)
+	send(two, payloads[:2*part])
 	front.lead(broker.Addr())
 	await(t, "the end of the spool", func() bool { return strings.Contains(in.log(), "Kafka has all that was spooled") })
-	send(two, 2*part, 3*part)
+	send(two, payloads[2*part:3*part])
 	in.stop(t)
+	startIngest(t, front.addr(), append(flags, "1m")...).stop(t) // sends what a slow Kafka had not taken by then
 	l := readLog(t, cfg)
-	l.signedOff(t, 2)
+	l.signedOff(t, 3)
 	l.holds(t, one, two)
 }
 
@@ -660,7 +711,7 @@ func TestAnyReplicaDecodesAnyExporter(t *testing.T) {
 	cfg := kafkaConfig(t, broker.Addr())
 	payloads := templateThenData(t, oneOf(datagrams(t, "traffic/campus_mixed.pcap.gz")))
 	replicas := []*process{startIngest(t, broker.Addr()), startIngest(t, broker.Addr())}
-	ways := []*net.UDPConn{dial(t, replicas[0].listen), dial(t, replicas[1].listen)}
+	ways := []*way{newWay(t, "127.0.0.2", replicas[0]), newWay(t, "127.0.0.2", replicas[1])}
 	n := normalize.New(normalize.Default())
 	var want normalize.Result
 	for i, p := range payloads {
@@ -668,19 +719,14 @@ func TestAnyReplicaDecodesAnyExporter(t *testing.T) {
 		if i == len(payloads)/2 {
 			replicas[1].stop(t)
 			replicas[1] = startIngest(t, broker.Addr())
-			ways[1] = dial(t, replicas[1].listen)
+			ways[1] = newWay(t, "127.0.0.2", replicas[1])
 		}
-		if _, err := ways[i%2].Write(p); err != nil {
-			t.Fatal(err)
-		}
-		if i%20 == 0 {
-			r := replicas[i%2]
-			await(t, "the datagram", func() bool { return r.metric("flowledger_ingest_datagrams_total") > 0 })
-		}
+		ways[i%2].write(t, p)
 		n.Datagram(normalize.Datagram{Exporter: netip.MustParseAddr("127.0.0.2"), ReceivedNs: uint64(time.Now().UnixNano()), Payload: p}, &want)
 	}
 	learnt := 0.0
 	for _, r := range replicas {
+		r.reads(t)
 		await(t, "nothing to wait for its template", func() bool {
 			return r.metric("flowledger_ingest_missing_template_sets_total") == r.metric("flowledger_ingest_late_sets_total")
 		})
@@ -739,9 +785,4 @@ func templateThenData(t *testing.T, payloads [][]byte) [][]byte {
 		t.Fatal("the exporter has no templates")
 	}
 	return out
-}
-
-func dial(t *testing.T, to string) *net.UDPConn {
-	t.Helper()
-	return newSender(t, "127.0.0.2", to).conn
 }
