@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/flowledger/flowledger/services/internal/embedded/port"
 )
 
 // stack is all processes of the system on this machine.
@@ -23,12 +25,13 @@ type stack struct {
 	kafkaAddr  string
 	ledgerAddr string
 	exportAddr netip.AddrPort
+	release    []func() // gives ports back
 }
 
 // Patience with starts and stops. The first start may fetch the ledger's engine.
 const (
 	devPatience     = 5 * time.Minute
-	servicePatience = 60 * time.Second
+	servicePatience = 3 * time.Minute
 	stopPatience    = 30 * time.Second
 )
 
@@ -77,7 +80,7 @@ func (s *stack) startDev(ctx context.Context) error {
 // startServices starts the five services and waits until all are ready.
 func (s *stack) startServices(ctx context.Context) error {
 	say(s.cfg, s.began, "starting sink, detect, stitch, dedup and ingest")
-	export, err := freePort("udp", s.cfg.ExportPort)
+	export, err := freePort(s.cfg.ExportPort)
 	if err != nil {
 		return err
 	}
@@ -93,11 +96,11 @@ func (s *stack) startServices(ctx context.Context) error {
 		{"dedup", nil},
 		{"ingest", []string{"--listen", s.exportAddr.String()}},
 	} {
-		port, err := freePort("tcp", 0)
+		addr, release, err := port.Keep()
 		if err != nil {
 			return err
 		}
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		s.release = append(s.release, release)
 		c, err := s.spawn(service.name, service.name, append([]string{"--kafka.brokers", s.kafkaAddr, "--http.addr", addr}, service.args...)...)
 		if err != nil {
 			return err
@@ -151,26 +154,20 @@ func (s *stack) stop() error {
 	for i := len(s.children) - 1; i >= 0; i-- {
 		errs = append(errs, s.children[i].stop(stopPatience))
 	}
+	for _, release := range s.release {
+		release()
+	}
 	return errors.Join(errs...)
 }
 
-// freePort finds a port of 127.0.0.1 that nobody uses; with want it must be that one.
-func freePort(network string, want int) (int, error) {
-	addr := fmt.Sprintf("127.0.0.1:%d", want)
-	if network == "udp" {
-		c, err := net.ListenPacket(network, addr)
-		if err != nil {
-			return 0, fmt.Errorf("cannot use UDP port %d; choose another, or 0 for any: %w", want, err)
-		}
-		defer c.Close()
-		return c.LocalAddr().(*net.UDPAddr).Port, nil
-	}
-	l, err := net.Listen(network, addr)
+// freePort finds a UDP port of 127.0.0.1 that nobody uses; with want it must be that one.
+func freePort(want int) (int, error) {
+	c, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", want))
 	if err != nil {
-		return 0, fmt.Errorf("cannot use TCP port %d; choose another, or 0 for any: %w", want, err)
+		return 0, fmt.Errorf("cannot use UDP port %d; choose another, or 0 for any: %w", want, err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).Port, nil
 }
 
 // ask wants 200 from a URL.
