@@ -142,9 +142,7 @@ func TestSocketsShareAnAddress(t *testing.T) {
 	for i := range exporters {
 		conn := exporter(t, fmt.Sprintf("127.0.1.%d", i+1), in.listeners[0].conn.LocalAddr())
 		for n := range datagrams {
-			if _, err := conn.Write(netflow5(10, uint32(n))); err != nil {
-				t.Fatal(err)
-			}
+			in.write(t, conn, netflow5(10, uint32(n)))
 		}
 	}
 	if err := in.stop(); err != nil {

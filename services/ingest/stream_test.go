@@ -46,7 +46,7 @@ func dial(t *testing.T, from string, to net.Addr) net.Conn {
 // closed waits for the other side to end a connection.
 func closed(t *testing.T, conn net.Conn) {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || isTimeout(err) {
 		t.Errorf("the connection is still open: %v", err)
 	}
@@ -104,7 +104,9 @@ func TestStreamsCarryWhatDatagramsDo(t *testing.T) {
 				files[i][from[i]] = filepath.Base(file)
 			}
 			datagrams := exporter(t, from[0], in.listeners[0].conn.LocalAddr())
-			send(t, datagrams, messages...)
+			for _, m := range messages {
+				in.write(t, datagrams, m)
+			}
 			plain := dial(t, from[1], tcp)
 			send(t, plain, slices.Concat(messages...)) // in whatever pieces
 			secured := tls.Client(dial(t, from[2], secure), keys.client("exporter.example"))
@@ -434,12 +436,8 @@ func TestStopDoesNotWaitForWhoGoesOn(t *testing.T) {
 		}
 	}()
 	await(t, "messages", func() bool { return testutil.ToFloat64(in.streams.metrics.messages) > 10 })
-	begin := time.Now()
-	if err := in.stop(); err != nil {
+	if err := in.stop(); err != nil { // such as that the shutdown timeout is over
 		t.Fatal(err)
-	}
-	if took := time.Since(begin); took > 20*time.Second {
-		t.Errorf("the stop took %s", took)
 	}
 	cancel()
 	conn.Close()
