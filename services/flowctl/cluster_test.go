@@ -32,10 +32,14 @@ func broker(t *testing.T) (flags []string, cfg stage.Config) {
 	return []string{"--kafka.brokers", strings.Join(cfg.Brokers, ","), "--kafka.topic_prefix", "t."}, cfg
 }
 
+// testPatience is how long a test waits for what must come: a machine that has other work
+// may take many times as long as one that has none.
+const testPatience = 3 * time.Minute
+
 // must runs a command line that has to succeed.
 func must(t *testing.T, args ...string) (stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
 	stdout, stderr, err := ctl(ctx, args...)
 	if err != nil {
@@ -141,8 +145,8 @@ func TestTailFollows(t *testing.T) {
 		if got != "{\"realm\":1}\n" {
 			t.Errorf("got %q", got)
 		}
-	case <-time.After(20 * time.Second):
-		t.Error("nothing was printed within 20 s")
+	case <-time.After(testPatience):
+		t.Error("nothing was printed")
 	}
 	cancel()
 	if err := <-done; err == nil {

@@ -31,7 +31,6 @@ func newKafka(t *testing.T) stage.Config {
 	cfg.Brokers = []string{broker.Addr()}
 	cfg.TopicPrefix = "t."
 	cfg.Partitions = stage.Partitions{Conversations: 2, Hosts: 2, Exporters: 1}
-	cfg.SessionTimeout = time.Second
 	if err := stage.EnsureTopics(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func (tl *timeline) online(t *testing.T, partitions int) (said []string) {
 	defer cluster.Close()
 	cfg := Default()
 	cfg.Kafka.Brokers, cfg.Kafka.Partitions.Conversations = cluster.ListenAddrs(), partitions
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := stage.EnsureTopics(ctx, cfg.Kafka); err != nil {
 		t.Fatal(err)

@@ -116,7 +116,7 @@ func TestLedgerEndsWithItsParent(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the parent said nothing: %v", err)
 	}
-	for gaveUp := time.Now().Add(time.Minute); len(folders(t, tmp)) > 0; time.Sleep(10 * time.Millisecond) {
+	for gaveUp := time.Now().Add(3 * time.Minute); len(folders(t, tmp)) > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(gaveUp) {
 			t.Fatalf("the ledger left behind: %v", folders(t, tmp))
 		}

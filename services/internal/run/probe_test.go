@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/flowledger/flowledger/services/internal/embedded/port"
 )
 
 func TestHealthCommand(t *testing.T) {
@@ -18,12 +20,12 @@ func TestHealthCommand(t *testing.T) {
 				t.Errorf("%s: exit code %d, want %d; %q %q lack %q", addr, got, want, q.out.String(), q.err.String(), said)
 			}
 		}
-		_, port, _ := net.SplitHostPort(env.HTTPAddr)
+		_, number, _ := net.SplitHostPort(env.HTTPAddr)
 		ask(env.HTTPAddr, ExitFailure, "thing: not ready: starting")
 		env.ReadyWhen(func() error { return state })
 		ask(env.HTTPAddr, ExitOK, "ok")
-		ask(":"+port, ExitOK, "ok")
-		ask("0.0.0.0:"+port, ExitOK, "ok")
+		ask(":"+number, ExitOK, "ok")
+		ask("0.0.0.0:"+number, ExitOK, "ok")
 		state = errors.New("recovering flows.raw/3")
 		ask(env.HTTPAddr, ExitFailure, "thing: not ready: recovering flows.raw/3")
 		ask("", ExitFailure, "http.addr is empty")
@@ -41,10 +43,10 @@ func TestHealthCommand(t *testing.T) {
 
 // closedAddr is an address at which nobody listens.
 func (p *process) closedAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, release, err := port.Keep()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(release)
+	return addr
 }

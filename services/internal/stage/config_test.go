@@ -79,7 +79,7 @@ func TestEnsureTopicsTwice(t *testing.T) {
 	cfg := newBroker(t)
 	ensure(t, cfg)
 	ensure(t, cfg)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c := cfg.client()
 	defer c.close()

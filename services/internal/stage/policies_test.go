@@ -192,7 +192,7 @@ func TestAppendPolicy(t *testing.T) {
 	ensure(t, cfg)
 	log := NewPolicyLog(cfg)
 	defer log.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	soon := eventtime.TickOf(uint64(time.Now().UnixNano()))
 	p, err := log.Append(ctx, 1, soon+1000, []byte("a"))

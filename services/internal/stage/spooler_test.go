@@ -76,7 +76,7 @@ func (s *spooling) say(count, size int) {
 // sayUntil says little in every tick until the condition holds.
 func (s *spooling) sayUntil(what string, holds func() bool) {
 	s.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	every := time.NewTicker(5 * time.Millisecond)
 	defer every.Stop()
 	for !holds() {
@@ -91,7 +91,7 @@ func (s *spooling) sayUntil(what string, holds func() bool) {
 
 func (s *spooling) stop() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.Close(ctx, ByeStop); err != nil {
 		s.t.Fatal(err)
@@ -215,7 +215,7 @@ func TestSpooledIsNotWritten(t *testing.T) {
 		s.say(100, 5000)
 	}
 	last := s.said[len(s.said)-1]
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	written := make(chan error, 1)
 	go func() { written <- s.Written(ctx) }()

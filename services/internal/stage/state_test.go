@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -30,7 +29,7 @@ func someState(seed uint64, size int) []byte {
 func TestStateLog(t *testing.T) {
 	cfg := newBroker(t)
 	ensure(t, cfg)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c := cfg.client()
 	defer c.close()

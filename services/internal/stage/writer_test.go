@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -38,7 +37,7 @@ func startSource(t *testing.T, cfg Config) (src *Source, end func()) {
 		t.Fatal(err)
 	}
 	sayEverywhere(t, src, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	done := make(chan error, 1)
 	go func() { done <- src.Run(ctx) }()
 	return src, func() {
