@@ -57,7 +57,8 @@ test: proto-check lint test-go test-fuzz test-deploy ## The one test command: ev
 test-go: build ## Unit, property, golden and end-to-end tests (embedded stack and real Kafka)
 	@cd proto && go vet ./... && go test ./...
 	@# Binaries, docs and shared data lie outside the module, so a cached verdict could be stale: -count=1.
-	@cd services && go vet ./... && go test -count=1 -timeout 15m ./...
+	@# The bound is for what hangs: a machine with other work takes several times as long.
+	@cd services && go vet ./... && go test -count=1 -timeout 45m ./...
 
 .PHONY: test-fuzz
 test-fuzz: ## Run every fuzz target briefly (FUZZTIME=3s each)
