@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,13 +61,17 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{dir: o.Dir, exited: make(chan struct{})}
+	extra := map[string]string{}
 	if b.dir == "" {
 		if b.dir, err = os.MkdirTemp("", "flowledger-kafka-"); err != nil {
 			return nil, fmt.Errorf("cannot make a folder for Kafka: %w", err)
 		}
 		b.remove = true
+	} else { // for so long a node's registration stands in its successor's way
+		extra["broker.session.timeout.ms"] = "2000"
 	}
-	if err := b.start(ctx, java, folder, o.Properties); err != nil {
+	maps.Copy(extra, o.Properties)
+	if err := b.start(ctx, java, folder, extra); err != nil {
 		b.Stop()
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func properties(addr, controller, data string, extra map[string]string) []byte {
 		"transaction.state.log.min.isr":            "1",
 		"group.initial.rebalance.delay.ms":         "0",
 		"group.min.session.timeout.ms":             "1000",
-		"broker.session.timeout.ms":                "2000", // a killed node's registration stands in its successor's way
+		"broker.session.timeout.ms":                "20000", // one that has no processor for a while is not gone
 		"broker.heartbeat.interval.ms":             "500",
 		"num.network.threads":                      "2",
 		"num.io.threads":                           "4",
