@@ -13,6 +13,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/flowledger/flowledger/services/internal/embedded/port"
 )
 
 // useServer takes a running server: "host:port" of its HTTP interface, or a
@@ -53,10 +55,11 @@ var serverConfig = template.Must(template.New("config.xml").Parse(`<clickhouse>
 
 // startServer runs `clickhouse server` on the data folder.
 func startServer(ctx context.Context, cfg LedgerConfig, binary string) (*Ledger, error) {
-	addr, err := serverAddr(cfg.Addr)
+	addr, release, err := serverAddr(cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	file, err := writeServerConfig(cfg.Dir, addr)
 	if err != nil {
 		return nil, err
@@ -76,18 +79,22 @@ func startServer(ctx context.Context, cfg LedgerConfig, binary string) (*Ledger,
 }
 
 // serverAddr settles the address before the server starts, for a server cannot
-// be asked which port it chose.
-func serverAddr(addr string) (string, error) {
-	listen, err := net.Listen("tcp", first(addr, "127.0.0.1:0"))
+// be asked which port it chose. A free one is kept for it until release.
+func serverAddr(addr string) (settled string, release func(), err error) {
+	const any = "127.0.0.1:0"
+	if first(addr, any) == any {
+		return port.Keep()
+	}
+	listen, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", fmt.Errorf("cannot listen for the ledger's HTTP clients: %w", err)
+		return "", nil, fmt.Errorf("cannot listen for the ledger's HTTP clients: %w", err)
 	}
 	defer listen.Close()
-	return listen.Addr().String(), nil
+	return listen.Addr().String(), func() {}, nil
 }
 
 func writeServerConfig(dir, addr string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
+	host, number, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +102,7 @@ func writeServerConfig(dir, addr string) (string, error) {
 		return "", fmt.Errorf("cannot make the ledger's data folder: %w", err)
 	}
 	var xml bytes.Buffer
-	if err := serverConfig.Execute(&xml, map[string]string{"Host": host, "Port": port, "Dir": dir}); err != nil {
+	if err := serverConfig.Execute(&xml, map[string]string{"Host": host, "Port": number, "Dir": dir}); err != nil {
 		return "", err
 	}
 	file := filepath.Join(dir, "config.xml")
