@@ -143,7 +143,8 @@ func TestGrowingFile(t *testing.T) {
 	root, cursor := t.TempDir(), filepath.Join(t.TempDir(), "cursor")
 	path := filepath.Join(root, "dns.log")
 	d := folderOf(t, root, cursor)
-	d.now = time.Now // the file is being written
+	begin := time.Now()
+	d.now = func() time.Time { return begin } // the file is being written, however long we take
 	write(t, path, "#fields a b\n1 2\n3 ")
 	got, _ := round(t, d)
 	want(t, got, "> dns.log", "#fields a b", "1 2")
@@ -171,9 +172,10 @@ func TestGrowingFile(t *testing.T) {
 // TestUnsettledCompressedFileWaits: it may be half written.
 func TestUnsettledCompressedFileWaits(t *testing.T) {
 	root := t.TempDir()
+	begin := time.Now()
 	write(t, filepath.Join(root, "a.gz"), zipped("x\n"))
 	d := folderOf(t, root, filepath.Join(t.TempDir(), "cursor"))
-	d.now = time.Now
+	d.now = func() time.Time { return begin }
 	got, _ := round(t, d)
 	want(t, got)
 	d.now = func() time.Time { return time.Now().Add(2 * settled) }
