@@ -106,7 +106,12 @@ func (c *caseT) any() simulate.PathConfig {
 		cfg.Fail = append(cfg.Fail, pick(r, 0, 0, 0, time.Duration(r.Int64N(int64(20*time.Minute)))))
 	}
 	cfg.HashSampling = r.IntN(2) == 0
-	cfg.PerPacket = r.IntN(4) == 0
+	switch r.IntN(4) {
+	case 0:
+		cfg.PerPacket = true
+	case 1:
+		cfg.Turns = pick(r, 10*time.Second, time.Minute, 5*time.Minute)
+	}
 	for i := range cfg.Skew {
 		cfg.Skew[i] *= time.Duration(pick(r, 1, 1, 5, 100))
 	}

@@ -3,6 +3,7 @@ package simulate
 import (
 	"container/heap"
 	"math/bits"
+	"time"
 
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -15,8 +16,10 @@ type Hop struct {
 	// differ where it translates the client.
 	Zones [2]uint8
 	// Of exporters side by side pass the packets of a conversation in turns,
-	// this one being number Turn; with 0 it passes all of them.
+	// this one being number Turn; with 0 it passes all of them. A turn is a packet, or
+	// lasts Turns.
 	Of, Turn uint32
+	Turns    time.Duration
 }
 
 // Route appends the exporters that a packet from src to dst passes, in order.
@@ -111,7 +114,13 @@ func (h *Hop) zone(point *cache) int { return int(h.Zones[way(point.cfg.egress)]
 
 // passes tells whether a run takes this of several exporters side by side.
 func (h *Hop) passes(r *Run) bool {
-	return h.Of == 0 || uint32(mix(uint64(r.At))>>32)%h.Of == h.Turn
+	switch {
+	case h.Of == 0:
+		return true
+	case h.Turns > 0:
+		return uint32(r.At/int64(h.Turns))%h.Of == h.Turn
+	}
+	return uint32(mix(uint64(r.At))>>32)%h.Of == h.Turn
 }
 
 // mix scatters a number over 64 bits.

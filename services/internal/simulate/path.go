@@ -26,6 +26,9 @@ type PathConfig struct {
 	// PerPacket lets parallel exporters share the packets of a conversation,
 	// instead of the conversations.
 	PerPacket bool
+	// Turns lets parallel exporters pass all conversations in turns that are so long:
+	// a path that changes back and forth. 0 is no turns.
+	Turns time.Duration
 	// Asymmetric is the share of conversations whose way back passes other
 	// exporters.
 	Asymmetric float64
@@ -73,6 +76,8 @@ func (c *PathConfig) Validate() error {
 		return fmt.Errorf("%d hops of %d exporters are %d: choose 1 to %d in all", c.Hops, c.Parallel, c.exporters(), maxPathExporters)
 	case !(c.Asymmetric >= 0 && c.Asymmetric <= 1):
 		return fmt.Errorf("asymmetric is %g: choose a share from 0 to 1", c.Asymmetric)
+	case c.Turns < 0 || c.Turns > 0 && c.PerPacket:
+		return fmt.Errorf("turns is %s: choose 0 for none, or more, and not per-packet too", c.Turns)
 	case c.NAT < 0 || c.NAT > c.Hops:
 		return fmt.Errorf("nat is %d: choose a hop from 1 to %d, or 0 for none", c.NAT, c.Hops)
 	}

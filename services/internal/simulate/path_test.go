@@ -147,6 +147,29 @@ func TestPathWays(t *testing.T) {
 	}
 }
 
+// TestPathTurns: at any time a path that changes back and forth passes one of the
+// exporters that are side by side.
+func TestPathTurns(t *testing.T) {
+	cfg := reportsPath()
+	cfg.Hops, cfg.Parallel, cfg.Turns = 1, 2, time.Minute
+	both := 0
+	byTurn := byPoint(runPath(t, cfg).reports)
+	for k := range byTurn[1] {
+		if _, ok := byTurn[2][k]; ok {
+			both++
+		}
+	}
+	if both < 10 {
+		t.Errorf("%d flows pass one exporter after the other", both)
+	}
+	for _, f := range runPath(t, cfg).reports {
+		turn := func(ns uint64) uint64 { return ns / uint64(cfg.Turns) % 2 }
+		if at := uint64(f.SamplerAddress[3]) - 1; turn(f.TimeFlowStartNs) != at || turn(f.TimeFlowEndNs) != at {
+			t.Fatalf("exporter %d reports what passed in the turn of the other: %v", at+1, f)
+		}
+	}
+}
+
 // TestPathHashSampling: samplers with a hash take the same packets, others do not.
 func TestPathHashSampling(t *testing.T) {
 	cfg := reportsPath()

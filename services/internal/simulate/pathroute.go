@@ -24,12 +24,12 @@ func (p *Path) cross(hops []Hop, c *Conversation, row, hop int, reverse bool) []
 	}
 	n := p.cfg.Parallel
 	first := (row*p.cfg.Hops + hop) * n
-	if !p.cfg.PerPacket {
+	if !p.cfg.PerPacket && p.cfg.Turns == 0 {
 		h.Exporter = first + int(p.chance(c, uint64(hop))*float64(n))
 		return append(hops, h)
 	}
 	for side := range n {
-		h.Exporter, h.Of, h.Turn = first+side, uint32(n), uint32(side)
+		h.Exporter, h.Of, h.Turn, h.Turns = first+side, uint32(n), uint32(side), p.cfg.Turns
 		hops = append(hops, h)
 	}
 	return hops
