@@ -29,34 +29,64 @@ func (w *Window) decide(e *entry, id uint32) {
 	winner, reason := w.choose(e, was, claims)
 	if winner == noPoint {
 		w.setAside(e, queue)
-	} else {
-		is := was
-		if winner != was.authority {
-			is = standing{authority: winner, reason: reason, realm: was.realm}
-			if was.authority != noPoint {
-				w.failOver(e)
-			}
-		}
-		for _, h := range queue {
-			if h.point == winner {
-				is.timeouts, is.sampled = max(is.timeouts, h.timeouts), h.rate > 1
-			}
-		}
-		e.setStanding(w.standings.id(is))
-		if winner == was.authority {
-			queue = w.fillGap(e, &is, queue)
-		}
-		w.emitHeld(e, is, queue)
+		w.empty(e, id, nil)
+		return
 	}
-	w.empty(e, id)
+	is := was
+	if winner != was.authority {
+		is = standing{authority: winner, reason: reason, realm: was.realm}
+		if was.authority != noPoint {
+			w.failOver(e)
+		}
+	}
+	for _, h := range queue {
+		if h.point == winner {
+			is.timeouts, is.sampled = max(is.timeouts, h.timeouts), h.rate > 1
+		}
+	}
+	e.setStanding(w.standings.id(is))
+	queue = w.fillGap(e, &was, winner, queue)
+	ahead, queue := w.inAdvance(e, &was, winner, queue)
+	w.emitHeld(e, is, queue)
+	w.empty(e, id, ahead)
+}
+
+// inAdvance takes out of the queue what begins after all that the authority reported, and ends
+// beyond it by more than clocks may differ. That waits on, as if it came now. Not so of the
+// first reports of a flow: those are merged however far clocks are off.
+func (w *Window) inAdvance(e *entry, was *standing, authority uint32, queue []*held) (ahead, rest []*held) {
+	if was.authority == noPoint {
+		return nil, queue
+	}
+	end := e.coverEnd
+	for _, h := range queue {
+		if h.point == authority {
+			end = max(end, h.end)
+		}
+	}
+	ahead, rest = w.out.fills[:0], queue[:0]
+	for _, h := range queue {
+		if h.start > end && h.end > end+uint64(w.cfg.Slack) {
+			ahead = append(ahead, h)
+		} else {
+			rest = append(rest, h)
+		}
+	}
+	w.out.fills = ahead
+	return ahead, rest
 }
 
 // failOver closes the time that the former authority counted.
 func (w *Window) failOver(e *entry) {
+	w.close(e)
+	w.stats.Failovers++
+}
+
+// close has nothing of the time that is counted so far be counted again.
+func (w *Window) close(e *entry) {
 	p := w.past(e)
 	p.floor = max(p.floor, e.coverEnd)
 	w.setPast(e, p)
-	w.stats.Failovers++
 }
 
 // setAside emits what nobody designated to count: no volume, one reporter each.

@@ -8,46 +8,69 @@ import (
 )
 
 // leftOut tells whether something waits that fillGap would count, as things stand.
-func (w *Window) leftOut(e *entry, is *standing) bool {
+func (w *Window) leftOut(e *entry, was *standing) bool {
 	queue := w.queue(e)
-	until := w.resumes(is, queue)
+	until := resumes(was, was.authority, queue)
 	return slices.ContainsFunc(queue, func(h *held) bool { return w.inGap(e, h, until) })
 }
 
-// fillGap counts, from another point, the time between what is counted and the next
-// reports of the authority, where that was silent: its traffic took another way for a
-// while, or its reports were lost. It returns the reports that are left, which are views
-// of what the authority counts.
-func (w *Window) fillGap(e *entry, is *standing, queue []*held) []*held {
-	until := w.resumes(is, queue)
-	fills, rest := w.out.fills[:0], queue[:0]
+// fillGap counts, from others, the time between what is counted and the next reports of
+// the authority, where that was silent: its traffic took another way for a while, or its
+// reports were lost. It returns the reports that are left, which are views of what the
+// authority counts, or will.
+func (w *Window) fillGap(e *entry, was *standing, authority uint32, queue []*held) []*held {
+	until := resumes(was, authority, queue)
+	for {
+		var fills []*held
+		fills, queue = w.earliest(e, queue, until)
+		if len(fills) == 0 {
+			return queue
+		}
+		// All of them see every packet, so the policy finds one among them.
+		point, _ := w.byPolicy(e, w.claims(e, fills))
+		w.close(e)
+		w.emitHeld(e, standing{authority: point, reason: flowv1.Authority_AUTHORITY_FAILOVER}, fills)
+		w.failOver(e)
+	}
+}
+
+// earliest takes out of the queue the first report that lies in the gap, and those in the
+// gap that share its time.
+func (w *Window) earliest(e *entry, queue []*held, until uint64) (fills, rest []*held) {
+	var first *held
 	for _, h := range queue {
-		if w.inGap(e, h, until) {
+		if w.inGap(e, h, until) && (first == nil || h.start < first.start) {
+			first = h
+		}
+	}
+	if first == nil {
+		return nil, queue
+	}
+	fills, rest = w.out.fills[:0], queue[:0]
+	for _, h := range queue {
+		if w.inGap(e, h, until) && h.start <= first.end {
 			fills = append(fills, h)
 		} else {
 			rest = append(rest, h)
 		}
 	}
 	w.out.fills = fills
-	if len(fills) == 0 {
-		return rest
-	}
-	// All of them see every packet, so the policy finds one among them.
-	point, _ := w.byPolicy(e, w.claims(e, fills))
-	w.emitHeld(e, standing{authority: point, reason: flowv1.Authority_AUTHORITY_FAILOVER}, fills)
-	w.failOver(e)
-	return rest
+	return fills, rest
 }
 
-// resumes is where the waiting reports of the authority begin; 0 if it samples, so that
-// its silence tells nothing.
-func (w *Window) resumes(is *standing, queue []*held) uint64 {
-	if is.sampled {
+// resumes is where the waiting reports of the authority begin; 0 if it samples, or did, so
+// that its silence tells nothing, and at the start, when there is nothing to go on from.
+func resumes(was *standing, authority uint32, queue []*held) uint64 {
+	if was.sampled || was.authority == noPoint {
 		return 0
 	}
 	until := ^uint64(0)
 	for _, h := range queue {
-		if h.point == is.authority {
+		switch {
+		case h.point != authority:
+		case h.rate > 1:
+			return 0
+		default:
 			until = min(until, h.start)
 		}
 	}
@@ -58,14 +81,23 @@ func (w *Window) resumes(is *standing, queue []*held) uint64 {
 // headers of NetFlow v5 and v9 the time of day is of whole seconds.
 const wander = 2 * time.Second
 
-// inGap tells whether a report is of packets that the authority did not report: it lies
-// between what is counted and until, and in part farther from both than clocks may
-// differ. A view of the authority's own packets, its clock being that much off, would
-// reach into what the authority reports, or lie that near to it; one of packets at either
-// end of the gap would fill it but for the wander. The authority's reports end later.
+// inGap tells whether a report is of packets that the authority did not report, between
+// what is counted and until. Its first and its last packet passed when it says, but for
+// the clock. Either of them does, if that is farther from what the authority reports than
+// clocks may differ. Else all of it must lie in between, and be more than the packets at
+// both ends of a pause, which the authority has too.
 func (w *Window) inGap(e *entry, h *held, until uint64) bool {
-	slack := uint64(w.cfg.Slack)
-	return h.rate <= 1 && h.start > e.coverEnd && h.end < until &&
-		e.coverEnd+slack < h.end && h.start+slack < until && e.coverEnd+2*slack < until &&
-		h.end-h.start+uint64(wander) < until-e.coverEnd
+	from, to := e.coverEnd+uint64(w.cfg.Slack), until-min(until, uint64(w.cfg.Slack))
+	if h.rate > 1 || h.end <= from || h.start >= to || from >= to {
+		return false
+	}
+	return from < h.start || h.end < to ||
+		e.coverEnd < h.start && h.end < until && !h.bridges(until-e.coverEnd)
+}
+
+// bridges tells whether a report may be of two moments only that are a time apart: it is
+// that long, but for the wander, and its packets are too few to lie less than that apart.
+func (h *held) bridges(apart uint64) bool {
+	length := h.end - h.start
+	return length+uint64(wander) >= apart && h.packets <= length/uint64(wander)
 }

@@ -17,9 +17,16 @@ type past struct {
 // wait, else that of the first. What came first may need more patience.
 func (w *Window) hold(e *entry, id, p uint32, r *arrival, due eventtime.Tick) {
 	n, h := w.held.Take()
-	h.point, h.next = p, n
+	h.point = p
 	w.keep(h, r)
 	w.stats.Waiting++
+	w.enqueue(e, id, n, due)
+}
+
+// enqueue has a report wait, behind those that do.
+func (w *Window) enqueue(e *entry, id, n uint32, due eventtime.Tick) {
+	h := w.held.At(n)
+	h.next = n
 	if e.has(waiting) {
 		last := w.held.At(e.link)
 		h.next, last.next = last.next, n
@@ -63,27 +70,35 @@ func (w *Window) appendQueue(q []*held, e *entry) []*held {
 	}
 }
 
-// empty ends the wait of all that is held. What was emitted may alias it: it is
-// free only after the next call has begun, or at once where nothing emitted is
-// looked at again.
-func (w *Window) empty(e *entry, id uint32) {
+// empty ends the wait of all that is held, but for what is ahead of the authority. What
+// was emitted may alias it: it is free only after the next call has begun, or at once
+// where nothing emitted is looked at again.
+func (w *Window) empty(e *entry, id uint32, ahead []*held) {
 	n, last := w.held.At(e.link).next, e.link
 	e.link = w.held.At(n).past
 	e.clear(waiting)
 	for {
-		next := w.held.At(n).next
-		if w.out.passing {
+		h := w.held.At(n)
+		next := h.next
+		switch {
+		case len(ahead) > 0 && h == ahead[0]:
+			ahead = ahead[1:]
+			w.enqueue(e, id, n, w.dueOf(e, h.start))
+		case w.out.passing:
 			w.free(n)
-		} else {
+			w.stats.Waiting--
+		default:
 			w.dropped = append(w.dropped, n)
+			w.stats.Waiting--
 		}
-		w.stats.Waiting--
 		if n == last {
 			break
 		}
 		n = next
 	}
-	w.rest(e, id)
+	if !e.has(waiting) {
+		w.rest(e, id)
+	}
 }
 
 // release frees what the last call dropped.

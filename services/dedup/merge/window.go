@@ -10,7 +10,8 @@
 //	       ├▶ of another, time covered ─▶ at once, zero volume: a late reporter
 //	       ├▶ of another, after a gap ──▶ hold, then it takes over: no time is shared
 //	       ╰▶ of another, beyond it ────▶ waits as long as the authority may be silent, then takes over,
-//	                                      or, where the authority has left out its time, fills the gap
+//	                                      or, where the authority has left out its time, fills the gap,
+//	                                      or waits on, if it is ahead of what the authority reports
 //
 // Time covered once is not counted again: after a failover a report that
 // straddles the border counts by its uncovered share (RFC 7015 §5.1.1, uniform
@@ -135,7 +136,7 @@ func (w *Window) EndWire(_ eventtime.Tick, emit func(*flow.Spliced)) {
 
 func (w *Window) decideAll() {
 	for id := range w.entries.Len() {
-		if e := w.entries.At(id); e.has(waiting) {
+		for e := w.entries.At(id); e.has(waiting); {
 			w.decide(e, id)
 			w.out.passed()
 		}
@@ -206,11 +207,18 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	case r.TimeFlowEndNs <= e.coverEnd+uint64(w.cfg.Slack):
 		w.reach(e, r.TimeFlowEndNs)
 		w.late(e, is.authority, w.full(r))
-	case r.TimeFlowStartNs > e.coverEnd+uint64(w.cfg.Slack) && w.past(e).reach <= e.coverEnd:
-		w.hold(e, id, p, r, w.now.After(w.cfg.Hold))
 	default:
-		w.hold(e, id, p, r, w.now.After(w.patience(is.timeouts)))
+		w.hold(e, id, p, r, w.dueOf(e, r.TimeFlowStartNs))
 	}
+}
+
+// dueOf is how long a report that goes beyond what is counted waits for the authority:
+// only for what comes at the same time, if it begins there and the authority owes nothing.
+func (w *Window) dueOf(e *entry, start uint64) eventtime.Tick {
+	if start > e.coverEnd+uint64(w.cfg.Slack) && w.past(e).reach <= e.coverEnd {
+		return w.now.After(w.cfg.Hold)
+	}
+	return w.now.After(w.patience(w.standing(e).timeouts))
 }
 
 // firstDue is when a flow is decided that has no authority yet: after the hold, or,

@@ -89,6 +89,9 @@ func TestVolumeAgainstTruth(t *testing.T) {
 	designated.Policy = merge.Manual
 	designated.Authorities = []merge.Match{{Exporter: netset.MustParse("10.30.255.1/32")[0]}}
 
+	grouped := merge.Default()
+	grouped.Groups = []merge.Group{{Exporters: netset.MustParse("10.30.255.0/24")}}
+
 	rows := [][]string{{"path", "conversations", "rows", "exact", "true volume", "error of volume", "allowed"}}
 	for _, c := range []struct {
 		name  string
@@ -114,6 +117,9 @@ func TestVolumeAgainstTruth(t *testing.T) {
 			unequal(c)
 			c.Skew = []time.Duration{0, 2 * time.Second, -2 * time.Second}
 		}), merge.Default(), 0, 0},
+		{"2 exporters, the clock of one 10 s ahead from the start", lossless(2, func(c *simulate.PathConfig) {
+			c.Skew = []time.Duration{10 * time.Second, 0}
+		}), merge.Default(), 0, 10},
 		{"1 exporter fails after 10 min", lossless(1, func(c *simulate.PathConfig) { c.Fail = []time.Duration{10 * time.Minute} }), merge.Default(), -100, 0},
 		{"2 exporters, the first fails after 10 min", lossless(2, func(c *simulate.PathConfig) { c.Fail = []time.Duration{10 * time.Minute, 0} }), merge.Default(), -.5, .5},
 		{"3 exporters, 60, 300, 1800 s, the first fails after 10 min", lossless(3, func(c *simulate.PathConfig) {
@@ -124,6 +130,16 @@ func TestVolumeAgainstTruth(t *testing.T) {
 		{"2 exporters, 1 % of datagrams lost", lossless(2, lossy), merge.Default(), -2, .5},
 		{"3 exporters, 1 % of datagrams lost", lossless(3, lossy), merge.Default(), -2, .5},
 		{"5 exporters, 1 % of datagrams lost", lossless(5, lossy), merge.Default(), -2, .5},
+		{"2 exporters, 2 % of datagrams lost, conversations of 10 min at most", lossless(2, func(c *simulate.PathConfig) {
+			c.Loss, c.Longest = []float64{.02}, 10*time.Minute
+		}), merge.Default(), -2, .5},
+		{"1 hop of 2 exporters, by turns of 1 min", lossless(1, func(c *simulate.PathConfig) { c.Parallel, c.Turns = 2, time.Minute }), merge.Default(), -5, .5},
+		{"1 hop of 3 exporters, by turns of 1 min", lossless(1, func(c *simulate.PathConfig) { c.Parallel, c.Turns = 3, time.Minute }), merge.Default(), -5, .5},
+		{"1 hop of 2 exporters, by turns of 1 min, conversations of 10 min at most", lossless(1, func(c *simulate.PathConfig) {
+			c.Parallel, c.Turns, c.Longest = 2, time.Minute, 10*time.Minute
+		}), merge.Default(), -5, .5},
+		{"1 hop of 2 exporters, by packet, in one group", lossless(1, func(c *simulate.PathConfig) { c.Parallel, c.PerPacket = 2, true }), grouped, 0, 0},
+		{"1 hop of 2 exporters, by packet, in no group", lossless(1, func(c *simulate.PathConfig) { c.Parallel, c.PerPacket = 2, true }), merge.Default(), -100, 0},
 		{"1 exporter, 1:1000, designated", lossless(1, sampled), designated, -10, 10},
 		{"2 exporters, 1:1000, one designated", lossless(2, sampled), designated, -10, 10},
 		{"5 exporters, 1:1000, one designated", lossless(5, sampled), designated, -10, 10},
@@ -132,6 +148,9 @@ func TestVolumeAgainstTruth(t *testing.T) {
 			c.HashSampling = true
 		}), designated, -10, 10},
 		{"2 exporters, the second 1:1000", lossless(2, func(c *simulate.PathConfig) { c.Sampling = []uint32{1, 1000} }), merge.Default(), -10, 30},
+		{"2 exporters, the first 1:100 and 60 s, the second 1800 s", lossless(2, func(c *simulate.PathConfig) {
+			c.Sampling, c.Active = []uint32{100, 1}, []time.Duration{time.Minute, 30 * time.Minute}
+		}), merge.Default(), -10, 100},
 		{"2 exporters, the second 1:1000, the first designated", lossless(2, func(c *simulate.PathConfig) { c.Sampling = []uint32{1, 1000} }), designated, 0, 0},
 	} {
 		last, truths := throughPipeline(t, c.cfg, c.dedup)
