@@ -41,7 +41,7 @@ func (w *Window) decide(e *entry, id uint32) {
 	}
 	for _, h := range queue {
 		if h.point == winner {
-			is.timeouts, is.sampled = max(is.timeouts, h.timeouts), h.rate > 1
+			is.timeouts, is.sampled = max(is.timeouts, h.timeouts()), h.rate > 1
 		}
 	}
 	e.setStanding(w.standings.id(is))

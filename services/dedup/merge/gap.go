@@ -84,20 +84,33 @@ const wander = 2 * time.Second
 // inGap tells whether a report is of packets that the authority did not report, between
 // what is counted and until. Its first and its last packet passed when it says, but for
 // the clock. Either of them does, if that is farther from what the authority reports than
-// clocks may differ. Else all of it must lie in between, and be more than the packets at
-// both ends of a pause, which the authority has too.
+// clocks may differ. Else it must be more than the packets at both ends of a pause, which
+// the authority has too: it lies in between, or its exporter would have seen the pause.
 func (w *Window) inGap(e *entry, h *held, until uint64) bool {
-	from, to := e.coverEnd+uint64(w.cfg.Slack), until-min(until, uint64(w.cfg.Slack))
-	if h.rate > 1 || h.end <= from || h.start >= to || from >= to {
+	slack := uint64(w.cfg.Slack)
+	from, to := e.coverEnd+slack, until-min(until, slack)
+	switch {
+	case h.rate > 1 || h.end <= from || h.start >= to || from >= to:
 		return false
+	case from < h.start || h.end < to:
+		return true
+	case e.coverEnd < h.start && h.end < until:
+		return !h.bridges(until - e.coverEnd)
 	}
-	return from < h.start || h.end < to ||
-		e.coverEnd < h.start && h.end < until && !h.bridges(until-e.coverEnd)
+	return h.dense() && h.pausesNot(min(h.end, until)-max(h.start, e.coverEnd)-slack)
 }
 
 // bridges tells whether a report may be of two moments only that are a time apart: it is
 // that long, but for the wander, and its packets are too few to lie less than that apart.
 func (h *held) bridges(apart uint64) bool {
-	length := h.end - h.start
-	return length+uint64(wander) >= apart && h.packets <= length/uint64(wander)
+	return h.end-h.start+uint64(wander) >= apart && !h.dense()
+}
+
+// dense tells whether a report's packets, evenly spread, leave no pause in it.
+func (h *held) dense() bool { return h.packets > (h.end-h.start)/uint64(wander) }
+
+// pausesNot tells that the exporter would have ended its report in a pause that long:
+// one of twice its inactive timeout, as not all look at the clock in time.
+func (h *held) pausesNot(pause uint64) bool {
+	return h.inactive > 0 && pause > 2*uint64(h.inactive)*uint64(time.Second)
 }

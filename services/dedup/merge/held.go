@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"math"
+
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -10,8 +12,8 @@ type held struct {
 	start, end, received, recordID uint64
 	bytes, packets, rate           uint64
 	inIf                           uint32
-	// timeouts is the exporter's active plus inactive timeout, in milliseconds.
-	timeouts uint32
+	// active and inactive are the exporter's timeouts, in seconds.
+	active, inactive uint16
 	// point is the id of the observation point; next the number of the report that
 	// waits behind this one. Behind the last of an entry comes its first again.
 	point, next uint32
@@ -40,7 +42,7 @@ func (h *held) packed() (number uint32, ok bool) {
 func (w *Window) keep(h *held, r *arrival) {
 	h.start, h.end, h.received, h.recordID = r.TimeFlowStartNs, r.TimeFlowEndNs, r.TimeReceivedNs, r.RecordID
 	h.bytes, h.packets, h.rate = r.Bytes, r.Packets, r.SamplingRate
-	h.inIf, h.timeouts = r.InIf, r.ActiveTimeoutMs+r.InactiveTimeoutMs
+	h.inIf, h.active, h.inactive = r.InIf, seconds(r.ActiveTimeoutMs), seconds(r.InactiveTimeoutMs)
 	h.tail, h.late, h.telling, h.tcpFlags = r.Tail, r.Late, r.Telling, r.TCPFlags
 	switch f := r.flow; {
 	case f == nil:
@@ -56,6 +58,12 @@ func (w *Window) keep(h *held, r *arrival) {
 		}
 	}
 }
+
+// seconds is that many whole ones, or as many as there is room for.
+func seconds(ms uint32) uint16 { return uint16(min((uint64(ms)+999)/1000, math.MaxUint16)) }
+
+// timeouts is the exporter's active plus inactive timeout, in milliseconds; 0 is unknown.
+func (h *held) timeouts() uint32 { return (uint32(h.active) + uint32(h.inactive)) * 1000 }
 
 // unpack lends the report again, field for field. It aliases the state until
 // the next call.
