@@ -16,7 +16,8 @@ type claim struct {
 	// rate is the highest sampling rate of its reports; above 1 is sampled.
 	rate uint64
 	inIf uint32
-	// shares: a report of it begins within the time that is already counted.
+	// shares: a report of it begins within the time that is already counted, or so near to
+	// it that clocks may differ as much.
 	shares bool
 }
 
@@ -106,7 +107,7 @@ func (w *Window) claims(e *entry, queue []*held) []claim {
 func (w *Window) appendClaims(claims []claim, e *entry, queue []*held) []claim {
 next:
 	for _, h := range queue {
-		shares := h.start < e.coverEnd
+		shares := h.start <= e.coverEnd+uint64(w.cfg.Slack)
 		for j := range claims {
 			if c := &claims[j]; c.point == h.point {
 				c.bytes += h.bytes
