@@ -271,7 +271,8 @@ func answersAll(from, to uint16) bool {
 // the server, by the standings of both. A reserved port that is not listed against
 // one that only the registry knows is no clear case: the lower is taken. One that is
 // registered among those that old clients call from (lastOldEphemeral) tells nothing
-// against one that is no client's of today either.
+// against one that is no client's of today either. The one known port that is the
+// client's is FTP's for data (ftpData).
 func (c *conv) portVerdict(low, high standing) opinion {
 	ports := [2]uint16{c.half[0].port, c.half[1].port}
 	if ports[0] == ports[1] && low == high || !flow.HasPorts(c.proto) {
@@ -280,6 +281,13 @@ func (c *conv) portVerdict(low, high standing) opinion {
 	server, best, least := uint8(0), low, high
 	if best < least || best == least && ports[0] > ports[1] {
 		server, best, least = 1, high, low
+	}
+	if best < declaredAnywhere && c.proto == flow.ProtoTCP && (ports[0] == ftpData) != (ports[1] == ftpData) {
+		client := uint8(0)
+		if ports[1] == ftpData {
+			client = 1
+		}
+		return opinion{verdict{client, sureKnownPort}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
 	}
 	if best > least && (best >= common || ports[1-server] >= 1024) {
 		if best == registered && ports[server] <= lastOldEphemeral && ports[1-server] < firstEphemeral {

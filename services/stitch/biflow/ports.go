@@ -26,6 +26,9 @@ const (
 	// firstEphemeral is the first that clients of today are given: by Linux, where IANA
 	// and Windows say 49152 (RFC 6335 §6).
 	firstEphemeral = 32768
+	// ftpData is the port that FTP servers connect from, to the port that the client told
+	// them. What they listen on for data, in passive mode, is another (RFC 959 §3.2).
+	ftpData = 20
 )
 
 // sure is how sure it is that an endpoint of this standing is the server, where the
@@ -85,7 +88,7 @@ func has(set []uint64, port uint16) bool {
 // of the registry, and what is where the registry is silent. Ports below 1024
 // that are in neither still count as reserved.
 var commonPorts = portsOf(
-	20, 21, 22, 23, 25, 43, 49, 53, 67, 69, 70, 79, 80, 81, 88, 102, 110, 111, 113, 119, 123, 135, 137, 138, 139,
+	21, 22, 23, 25, 43, 49, 53, 67, 69, 70, 79, 80, 81, 88, 102, 110, 111, 113, 119, 123, 135, 137, 138, 139,
 	143, 161, 162, 179, 194, 201, 264, 389, 427, 443, 444, 445, 464, 465, 500, 502, 512, 513, 514, 515, 520, 521,
 	523, 540, 543, 544, 546, 547, 548, 554, 563, 587, 593, 601, 623, 631, 636, 646, 666, 853, 860, 873, 902, 953,
 	989, 990, 992, 993, 995, 1080, 1099, 1194, 1433, 1434, 1521, 1701, 1719, 1720, 1723, 1812, 1813, 1883, 1900,

@@ -134,7 +134,10 @@ func TestPortsTellTheServer(t *testing.T) {
 		{flow.ProtoTCP, 1998, 900, sureReservedPort}, // an unlisted reserved port against a registered one
 		{flow.ProtoSCTP, 40000, 36412, sureKnownPort},
 		{flow.ProtoTCP, 40000, 1023, sureReservedPort},
-		{flow.ProtoTCP, 800, 2049, sureKnownPort}, // NFS, from a reserved port
+		{flow.ProtoTCP, 800, 2049, sureKnownPort},      // NFS, from a reserved port
+		{flow.ProtoTCP, ftpData, 40000, sureKnownPort}, // FTP in active mode
+		{flow.ProtoTCP, ftpData, 8080, sureKnownPort},
+		{flow.ProtoUDP, 40000, ftpData, sureKnownPort}, // FTP is of TCP alone
 		{flow.ProtoTCP, 50001, 50000, sureLowerPort},
 		{flow.ProtoTCP, 8080, 3306, sureLowerPort},
 	} {
@@ -151,5 +154,10 @@ func TestPortsTellTheServer(t *testing.T) {
 				t.Errorf("%+v, swapped %t: side %d, %d %%", c, swapped, got.side, got.percent)
 			}
 		}
+	}
+	v := &conv{}
+	v.proto, v.half[0].port, v.half[1].port = flow.ProtoTCP, 40000, ftpData
+	if got := v.portVerdict(unlisted, declaredHere); got.side != 0 || got.percent != sureDeclared {
+		t.Errorf("a server declared at port %d: side %d, %d %%", ftpData, got.side, got.percent)
 	}
 }
