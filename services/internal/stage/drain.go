@@ -83,7 +83,7 @@ func Drain(ctx context.Context, cfg Config, group string, topics []string, dst D
 		names = append(names, cfg.Topic(t))
 	}
 	slices.Sort(names)
-	if err := awaitTopics(ctx, d.client, &d.cfg, names); err != nil {
+	if err := standBy(ctx, d.client, &d.cfg, names, d.log); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}

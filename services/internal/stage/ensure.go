@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -108,24 +109,61 @@ const topicPatience = 60 * time.Second
 func awaitTopics(ctx context.Context, c *client, cfg *Config, names []string) error {
 	deadline := time.Now().Add(topicPatience)
 	for attempt := 0; ; attempt++ {
-		counts, err := c.partitionCounts(ctx, names)
-		if err == nil {
-			if err := cfg.verify(counts); err != nil {
-				return err
-			}
-			missing := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return counts[n] > 0 })
-			if len(missing) == 0 {
-				return nil
-			}
-			err = fmt.Errorf("topics are missing: %s; create them with `flowctl topics`", strings.Join(missing, ", "))
-		}
-		if time.Now().After(deadline) {
+		err := c.findTopics(ctx, cfg, names)
+		if err == nil || wrongPartitions(err) || time.Now().After(deadline) {
 			return err
 		}
 		if e := backoff(ctx, attempt); e != nil {
 			return errors.Join(err, e)
 		}
 	}
+}
+
+// standByReport is after how many attempts it is said again what is waited for.
+const standByReport = 15
+
+// standBy is awaitTopics without an end: a stage that is started before Kafka, or
+// before the topics are made, begins when they are there. Meanwhile it is not
+// ready, and says why.
+func standBy(ctx context.Context, c *client, cfg *Config, names []string, log *slog.Logger) error {
+	for attempt := 0; ; attempt++ {
+		err := c.findTopics(ctx, cfg, names)
+		if err == nil || wrongPartitions(err) {
+			cfg.Health.left(err)
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		cfg.Health.left(fmt.Errorf("waiting for Kafka: %w", err))
+		if attempt%standByReport == 0 {
+			log.Warn("cannot start yet, still trying", "attempt", attempt+1, "error", err)
+		}
+		if err := backoff(ctx, attempt); err != nil {
+			return err
+		}
+	}
+}
+
+func wrongPartitions(err error) bool {
+	var wrong *PartitionError
+	return errors.As(err, &wrong)
+}
+
+// findTopics asks once whether all topics are there as they should be.
+func (c *client) findTopics(ctx context.Context, cfg *Config, names []string) error {
+	counts, err := c.partitionCounts(ctx, names)
+	if err != nil {
+		return err
+	}
+	if err := cfg.verify(counts); err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return counts[n] > 0 })
+	if len(missing) > 0 {
+		return fmt.Errorf("topics are missing: %s; create them with `flowctl topics`", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // awaitCounts asks for partitions until a broker answers.

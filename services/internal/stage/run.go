@@ -30,7 +30,7 @@ func Run(ctx context.Context, cfg Config, spec Spec, reg prometheus.Registerer, 
 		log: log.With("stage", spec.Name), kept: map[int]keptEngine{}, turns: make(chan []byte, 1)}
 	s.turns <- nil
 	defer s.client.close()
-	if err := awaitTopics(ctx, s.client, &s.cfg, s.topics()); err != nil {
+	if err := standBy(ctx, s.client, &s.cfg, s.topics(), s.log); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}

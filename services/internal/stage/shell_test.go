@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +137,43 @@ func TestOtherPartitionCountIsRefused(t *testing.T) {
 		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "kafka.partitions.conversations") {
 			t.Errorf("%s: with another number of partitions: %v", name, err)
 		}
+	}
+}
+
+// Who is started before Kafka, and before the topics, waits, says for what, and
+// begins when they are there.
+func TestStartBeforeKafka(t *testing.T) {
+	cfg := newBroker(t)
+	for name, f := range map[string]func(context.Context, Config) error{
+		"stage": func(ctx context.Context, cfg Config) error { return Run(ctx, cfg, toyChain()[0], nil, testLog(t)) },
+		"drain": func(ctx context.Context, cfg Config) error {
+			return Drain(ctx, cfg, "sink", []string{FlowsDeduped}, newTable(), nil, testLog(t))
+		},
+	} {
+		cfg.TopicPrefix = name + "."
+		var there atomic.Bool
+		p := start(t, cfg, func(ctx context.Context, cfg Config) error {
+			dial := cfg.dial
+			cfg.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if !there.Load() {
+					return nil, errCut
+				}
+				return dial(ctx, network, address)
+			}
+			return f(ctx, cfg)
+		})
+		says := func(what string) func() bool {
+			return func() bool {
+				err := p.health.Ready()
+				return err != nil && strings.Contains(err.Error(), what)
+			}
+		}
+		await(t, name+" to miss Kafka", says(errCut.Error()))
+		there.Store(true)
+		await(t, name+" to miss the topics", says("topics are missing"))
+		ensure(t, cfg)
+		await(t, name+" to begin", func() bool { return p.health.Ready() == nil })
+		p.stop()
 	}
 }
 

@@ -358,8 +358,7 @@ func (s *Source) keepRest() error {
 func (s *Source) check(ctx context.Context) error {
 	for {
 		err := awaitTopics(ctx, s.client, &s.cfg, s.writer.topics)
-		var wrong *PartitionError
-		if err == nil || s.spooler == nil || ctx.Err() != nil || errors.As(err, &wrong) {
+		if err == nil || s.spooler == nil || ctx.Err() != nil || wrongPartitions(err) {
 			return err
 		}
 		s.log.Warn("cannot reach Kafka, still trying", "error", err)
