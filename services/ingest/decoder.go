@@ -25,6 +25,7 @@ type decoder struct {
 	metrics    *metrics
 	// facts are what other ingesters, and former processes, tell of its exporters.
 	facts chan *flowv1.ExporterFact
+	kept  *kept
 
 	tick   eventtime.Tick // open: this decoder speaks in it; 0 before the first
 	batch  batch
@@ -156,6 +157,7 @@ func (d *decoder) decode(item *datagram) {
 
 // hand gives the records decoded so far to the source, under the open tick.
 func (d *decoder) hand() error {
+	d.kept.add(d.result.Facts)
 	return hand(&d.result, d.metrics, d.feed)
 }
 

@@ -16,15 +16,17 @@ import (
 )
 
 // follower reads what all ingesters tell of exporters, this one before its start
-// among them, so that any decodes any exporter's next datagram.
+// among them, so that any decodes any exporter's next datagram. What was kept on
+// this machine's disk comes first: Kafka may be away.
 //
-//	exporters ─▶ follower ─ by exporter ─▶ decoder.facts ─▶ Normalizer.Learn
+//	kept, exporters ─▶ follower ─ by exporter ─▶ decoder.facts ─▶ Normalizer.Learn
 type follower struct {
 	peek       *stage.Peek
 	partitions int
 	self       string // what this process tells, it knows
 	decoders   []*decoder
 	queues     *queues
+	kept       *kept
 	log        *slog.Logger
 	learnt     prometheus.Counter
 	failures   prometheus.Counter
@@ -43,9 +45,13 @@ const (
 	factsAhead = 1024
 )
 
-// run follows the topic until ctx is done.
+// run tells what was kept, then follows the topic until ctx is done.
 func (f *follower) run(ctx context.Context) {
 	defer f.peek.Close()
+	_ = f.kept.each(func(batch []byte) error { // it errs when ctx is done
+		_, err := f.learn(ctx, batch)
+		return err
+	})
 	f.behind.Add(f.partitions)
 	var all sync.WaitGroup
 	for p := range f.partitions {
@@ -79,16 +85,23 @@ func (f *follower) follow(ctx context.Context, partition int) {
 	}
 }
 
-// tell hands a message's facts to the decoders whose exporters they are about. A
-// fact that cannot be read is left: it is of use to nobody.
+// tell hands on, and keeps, what others say.
 func (f *follower) tell(ctx context.Context, m *stage.Message) error {
 	if m.Source == f.self {
 		return nil
 	}
-	for rest := m.Value; len(rest) > 0; {
+	learnt, err := f.learn(ctx, m.Value)
+	f.kept.addBatch(m.Value, learnt)
+	return err
+}
+
+// learn hands facts to the decoders whose exporters they are about. A fact that
+// cannot be read is left: it is of use to nobody.
+func (f *follower) learn(ctx context.Context, batch []byte) (learnt int, err error) {
+	for rest := batch; len(rest) > 0; {
 		b, after, err := flow.Next(rest)
 		if err != nil {
-			return nil
+			return learnt, nil
 		}
 		rest = after
 		fact := &flowv1.ExporterFact{}
@@ -99,9 +112,10 @@ func (f *follower) tell(ctx context.Context, m *stage.Message) error {
 		select {
 		case f.decoders[f.queues.index(addr.Unmap())].facts <- fact:
 			f.learnt.Inc()
+			learnt++
 		case <-ctx.Done():
-			return ctx.Err()
+			return learnt, ctx.Err()
 		}
 	}
-	return nil
+	return learnt, nil
 }

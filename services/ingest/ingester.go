@@ -35,6 +35,7 @@ type ingester struct {
 	listeners []*listener
 	streams   *streams
 	logs      *logs
+	kept      *kept
 }
 
 // newIngester opens the sockets; what arrives waits there until run.
@@ -50,6 +51,9 @@ func newIngester(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*inge
 		source: src, clock: c, queues: newQueues(cfg.decoders(), int64(cfg.QueueBytes), c.ns),
 	}
 	watch(reg, in.queues)
+	if in.kept, err = openKept(&cfg.Spool); err != nil {
+		return nil, err
+	}
 	in.logs = newLogs(in, reg)
 	in.gate = newGate(cfg.Allow, cfg.Limits, cfg.Normalize.MaxExporters/2, in.metrics, reg)
 	in.streams = newStreams(cfg.Streams, in.gate, in.queues, in.metrics, reg, in.log)
@@ -101,6 +105,7 @@ func (in *ingester) close() {
 		l.conn.Close()
 	}
 	in.streams.close()
+	in.kept.close()
 }
 
 // run works until ctx is done: then it takes what the sockets hold, hands it to
@@ -212,7 +217,7 @@ func (in *ingester) decode(ctx context.Context) error {
 func (in *ingester) follow(ctx context.Context, decoders []*decoder) (f *follower, stop func()) {
 	f = &follower{
 		peek: stage.NewPeek(in.cfg.Kafka), partitions: in.cfg.Kafka.PartitionsOf(stage.Exporters), self: in.name,
-		decoders: decoders, queues: in.queues, log: in.log, learnt: in.metrics.factsLearnt, failures: in.metrics.followErrors,
+		decoders: decoders, queues: in.queues, kept: in.kept, log: in.log, learnt: in.metrics.factsLearnt, failures: in.metrics.followErrors,
 		caught: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -226,7 +231,9 @@ func (in *ingester) newDecoders() (decoders []*decoder) {
 	n := len(in.queues.each)
 	t := newTicks(n, eventtime.TickOf(in.clock.ns()), in.source, in.metrics)
 	for i, q := range in.queues.each {
-		decoders = append(decoders, newDecoder(q, in.cfg.Normalize, in.source.Feed(), t, i, in.clock, in.metrics))
+		d := newDecoder(q, in.cfg.Normalize, in.source.Feed(), t, i, in.clock, in.metrics)
+		d.kept = in.kept
+		decoders = append(decoders, d)
 	}
 	return decoders
 }

@@ -553,6 +553,31 @@ func TestSpoolTakesWhatKafkaDoesNot(t *testing.T) {
 	}
 }
 
+// TestStartWithoutKafkaKnowsExporters: what was known of exporters is known after a
+// start while Kafka is away.
+func TestStartWithoutKafkaKnowsExporters(t *testing.T) {
+	b := startBroker(t)
+	cfg := testConfig(t, b)
+	cfg.Spool.Dir, cfg.Spool.After, cfg.ShutdownTimeout = t.TempDir(), 100*time.Millisecond, 4*time.Second
+	for i, sets := range [][][]byte{{templateSet, dataSet}, {dataSet}, {dataSet}} {
+		in := start(t, cfg)
+		send(t, exporter(t, "127.0.0.1", in.listeners[0].conn.LocalAddr()), ipfix(uint32(i), sets...))
+		await(t, "the datagram", func() bool { return testutil.ToFloat64(in.metrics.datagrams) == 1 })
+		if i == 0 {
+			await(t, "the flow", func() bool { return testutil.ToFloat64(in.metrics.records.flow) == 1 })
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := in.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := testutil.ToFloat64(in.metrics.records.flow); n != 1 {
+			t.Errorf("start %d: %v flows, want 1", i, n)
+		}
+	}
+}
+
 // firstTime drops repeated messages, as readers do by their numbers.
 func firstTime(t *testing.T, records []record) (fresh []record) {
 	t.Helper()

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -169,6 +170,26 @@ func (s *Spool) Take() *Segment {
 	}
 	s.taken = s.segments[0]
 	return s.taken
+}
+
+// Each calls f with the frames that are there now, oldest first, until it errs; they
+// stay. What is damaged, or dropped meanwhile, is left out.
+func (s *Spool) Each(f func(frame []byte) error) error {
+	s.mu.Lock()
+	s.closeFile() // what is appended from now on goes behind
+	segments := slices.Clone(s.segments)
+	s.mu.Unlock()
+	var failed error
+	for _, seg := range segments {
+		_ = seg.Each(func(frame []byte) error {
+			failed = f(frame)
+			return failed
+		})
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
 }
 
 // Remove deletes the segment that was taken.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +51,39 @@ func read(t interface{ Fatal(...any) }, s *Spool) (frames []int, ok bool) {
 		t.Fatal(err)
 	}
 	return frames, true
+}
+
+// TestEachLeavesWhatItReads, in order, of this process and a former one, without what
+// is appended meanwhile and what is damaged.
+func TestEachLeavesWhatItReads(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir})
+	s.Append(frame(1, 10), 1)
+	s.Append(frame(2, 10), 1)
+	s.Close()
+	s = open(t, Options{Dir: dir, Owner: "ingest/2"})
+	defer s.Close()
+	s.Append(frame(3, 10), 1)
+	var got []int
+	list := func(f []byte) error {
+		got = append(got, int(binary.BigEndian.Uint32(f)))
+		s.Append(frame(4, 10), 1)
+		return nil
+	}
+	if err := s.Each(list); err != nil || !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if err := os.Truncate(s.segments[0].path(), s.segments[0].bytes-1); err != nil {
+		t.Fatal(err)
+	}
+	got = nil
+	if err := s.Each(list); err != nil || !slices.Equal(got, []int{1, 3, 4, 4, 4}) {
+		t.Errorf("got %v, %v of a spool that is damaged", got, err)
+	}
+	stop := errors.New("enough")
+	if err := s.Each(func([]byte) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // TestOrderAndBound: whatever is appended, read, and however often the process
