@@ -135,7 +135,7 @@ func (s *Spool) write(frame []byte, records int) error {
 
 // Prepend writes a segment that comes before all others: what was to be sent
 // before anything was spooled.
-func (s *Spool) Prepend(frames [][]byte, records []int) error {
+func (s *Spool) Prepend(frames [][]byte, records []int) (*Segment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	number := firstNumber
@@ -151,10 +151,10 @@ func (s *Spool) Prepend(frames [][]byte, records []int) error {
 	seg.bytes = int64(len(b))
 	if err := os.WriteFile(seg.path(), b, 0o644); err != nil {
 		_ = os.Remove(seg.path())
-		return fmt.Errorf("cannot spool: %w", err)
+		return nil, fmt.Errorf("cannot spool: %w", err)
 	}
 	s.segments = append([]*Segment{seg}, s.segments...)
-	return nil
+	return seg, nil
 }
 
 // Take lends the oldest segment until Remove; nil if there is none. What is
@@ -266,6 +266,9 @@ func (s *Spool) dropOldest(why string) bool {
 }
 
 func (s *Spool) lost(records int64, why string) {
+	if records == 0 {
+		return
+	}
 	s.o.Lost(records, why)
 	s.o.Log.Error("records are lost: the oldest that wait for Kafka were dropped", "records", records, "why", why,
 		"fix", "bring Kafka back, or give the spool more room")

@@ -259,7 +259,7 @@ func TestPrependComesFirst(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, Options{Dir: dir})
 	s.Append(frame(2, 10), 1)
-	if err := s.Prepend([][]byte{frame(0, 10), frame(1, 10)}, []int{1, 1}); err != nil {
+	if _, err := s.Prepend([][]byte{frame(0, 10), frame(1, 10)}, []int{1, 1}); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()

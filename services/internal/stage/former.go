@@ -81,24 +81,42 @@ func (sp *spooler) keep() (bytes int64, err error) {
 	if sp.on {
 		sp.flush()
 	}
-	var frames [][]byte
-	var records []int
-	s.writer.mu.Lock()
-	defer s.writer.mu.Unlock()
-	for t, lanes := range s.writer.lanes {
+	if frames, records := s.writer.unwritten(s.topics); len(frames) > 0 {
+		if _, err := sp.spool.Prepend(frames, records); err != nil {
+			return 0, err
+		}
+	}
+	return sp.spool.Bytes(), nil
+}
+
+// copyQueue puts what waits in memory on disk as well, lest it die with the process:
+// the lanes go on to send it, and the copy goes when they have. As it is a copy, no
+// record is lost with it. Source.mu is held.
+func (sp *spooler) copyQueue() {
+	frames, records := sp.source.writer.unwritten(sp.source.topics)
+	if len(frames) == 0 {
+		return
+	}
+	clear(records)
+	var err error
+	if sp.copied, err = sp.spool.Prepend(frames, records); err != nil {
+		sp.log.Warn("what waits for Kafka in memory is in memory only", "error", err)
+	}
+}
+
+// unwritten is what the lanes hold, as frames, with the number of records in each.
+func (w *writer) unwritten(topics []string) (frames [][]byte, records []int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for t, lanes := range w.lanes {
 		for p, l := range lanes {
-			b, n := rest(l.queue, s.topics[t], p)
+			b, n := rest(l.queue, topics[t], p)
 			if len(b) > 0 {
 				frames, records = append(frames, b), append(records, n)
 			}
 		}
 	}
-	if len(frames) > 0 {
-		if err := sp.spool.Prepend(frames, records); err != nil {
-			return 0, err
-		}
-	}
-	return sp.spool.Bytes(), nil
+	return frames, records
 }
 
 // rest is what a lane has not written, as a frame. Marks alone are not worth it.

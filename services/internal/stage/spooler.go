@@ -43,6 +43,8 @@ type spooler struct {
 	// marks are the last words about ticks in which nothing was said, one per
 	// partition: the next ones replace them.
 	marks [][]*outgoing
+	// copied is on disk and in the lanes; it is set before wake is told.
+	copied *spool.Segment
 
 	mu sync.Mutex
 	// wake holds a token when the spool has come into use.
@@ -97,6 +99,7 @@ func (sp *spooler) consider() {
 	sp.mu.Lock()
 	sp.idle = make(chan struct{})
 	sp.mu.Unlock()
+	sp.copyQueue()
 	sp.begin()
 	sp.log.Warn("Kafka does not take records: they go to the spool", "queued", s.QueuedBytes())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -265,6 +266,36 @@ func TestSpoolOutlivesTheProcess(t *testing.T) {
 	}
 	if diff := cmp.Diff(hear(t, cfg, DNS).byes, []string{"ingest/one", "ingest/two"}); diff != "" {
 		t.Errorf("byes where nothing was said (-got, +want)\n%s", diff)
+	}
+}
+
+// TestSpoolOutlivesAKill: once Kafka is known to be away, what waited in memory is on
+// disk, too; of a process that has no time for its goodbye, nothing is lost.
+func TestSpoolOutlivesAKill(t *testing.T) {
+	cfg := newBroker(t)
+	ensure(t, cfg)
+	o := SpoolOptions{Dir: t.TempDir(), MaxBytes: 1 << 30}
+	one := startSpooling(t, cfg, "one", o)
+	one.sayUntil("an answer", func() bool { return one.Connected(one.started) })
+	one.net.kill()
+	one.say(500, 1000) // waits in memory
+	one.sayUntil("the spool", func() bool { return one.spooler.spool.Bytes() > 0 })
+	one.say(500, 1000)
+	from := o.Dir
+	o.Dir = t.TempDir()
+	if err := os.CopyFS(o.Dir, os.DirFS(from)); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	said := slices.Clone(one.said)
+	one.stop()
+
+	o.After = time.Minute
+	two := startSpooling(t, cfg, "two", o)
+	two.say(10, 10)
+	two.stop()
+	h := hear(t, cfg, Events)
+	if diff := cmp.Diff(h.records, append(said, two.said...)); diff != "" || h.lost != 0 {
+		t.Errorf("%d lost (-got, +want)\n%.2000s", h.lost, diff)
 	}
 }
 

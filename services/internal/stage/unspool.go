@@ -42,6 +42,12 @@ func (sp *spooler) drain(ctx context.Context) error {
 			}
 			continue
 		}
+		if seg == sp.copied { // the lanes have it
+			if err := sp.done(ctx, seg, sp.source.writer); err != nil {
+				return err
+			}
+			continue
+		}
 		put, reached := sp.source.putSpooled, sp.source.writer
 		if seg.Owner != sp.source.name {
 			if old == nil || old.name != seg.Owner {
@@ -56,13 +62,18 @@ func (sp *spooler) drain(ctx context.Context) error {
 		if old != nil && old.name == seg.Owner && !sp.spool.More(seg.Owner) {
 			old.sayBye()
 		}
-		if err := reached.reached(ctx, reached.positions()); err != nil {
-			return err
-		}
-		if err := sp.spool.Remove(seg); err != nil {
+		if err := sp.done(ctx, seg, reached); err != nil {
 			return err
 		}
 	}
+}
+
+// done removes a segment once Kafka has it.
+func (sp *spooler) done(ctx context.Context, seg *spool.Segment, w *writer) error {
+	if err := w.reached(ctx, w.positions()); err != nil {
+		return err
+	}
+	return sp.spool.Remove(seg)
 }
 
 // send puts a segment's messages into their lanes as these have room.
