@@ -45,9 +45,8 @@ type file struct {
 	// messages are those of TCP that were read and not given out yet.
 	messages []Datagram
 	head     Datagram
-	// ended tells that all was read; failure is with what it ended.
-	ended   bool
-	failure error
+	// ended is with what reading ended: io.EOF, or an error.
+	ended error
 }
 
 // counter counts what passes through a reader.
@@ -210,13 +209,13 @@ func (f *file) next(opt *Options, st *Stats) error {
 		}
 		data, info, err := f.records.ZeroCopyReadPacketData()
 		if err != nil {
-			if !f.ended {
-				f.ended, f.failure = true, f.end(err, info, st)
+			if f.ended == nil {
+				f.ended = f.end(err, info, st)
 				f.streams.flush(f.clock, opt, st)
 				f.messages = f.streams.messages
 				continue
 			}
-			return f.failure
+			return f.ended
 		}
 		f.packets++
 		st.Packets++

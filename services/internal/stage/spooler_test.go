@@ -238,6 +238,15 @@ func TestSpooledIsNotWritten(t *testing.T) {
 	s.stop()
 }
 
+// loseKafka leaves some of what is said in memory, and some in the spool.
+func (s *spooling) loseKafka() {
+	s.sayUntil("an answer", func() bool { return s.Connected(s.started) })
+	s.net.kill()
+	s.say(500, 1000) // waits in memory
+	s.sayUntil("the spool", func() bool { return s.spooler.spool.Bytes() > 0 })
+	s.say(500, 1000)
+}
+
 // TestSpoolOutlivesTheProcess: a source that is stopped while Kafka is away leaves
 // everything, what waited in memory too; the next one sends it under the old name,
 // with its goodbye, before its own.
@@ -246,11 +255,7 @@ func TestSpoolOutlivesTheProcess(t *testing.T) {
 	ensure(t, cfg)
 	o := SpoolOptions{Dir: t.TempDir(), MaxBytes: 1 << 30}
 	one := startSpooling(t, cfg, "one", o)
-	one.sayUntil("an answer", func() bool { return one.Connected(one.started) })
-	one.net.kill()
-	one.say(500, 1000) // waits in memory
-	one.sayUntil("the spool", func() bool { return one.spooler.spool.Bytes() > 0 })
-	one.say(500, 1000)
+	one.loseKafka()
 	one.stop()
 
 	o.After = time.Minute
@@ -276,11 +281,7 @@ func TestSpoolOutlivesAKill(t *testing.T) {
 	ensure(t, cfg)
 	o := SpoolOptions{Dir: t.TempDir(), MaxBytes: 1 << 30}
 	one := startSpooling(t, cfg, "one", o)
-	one.sayUntil("an answer", func() bool { return one.Connected(one.started) })
-	one.net.kill()
-	one.say(500, 1000) // waits in memory
-	one.sayUntil("the spool", func() bool { return one.spooler.spool.Bytes() > 0 })
-	one.say(500, 1000)
+	one.loseKafka()
 	from := o.Dir
 	o.Dir = t.TempDir()
 	if err := os.CopyFS(o.Dir, os.DirFS(from)); err != nil { // as a kill leaves it
