@@ -104,7 +104,7 @@ func TestFullBatchesGoAtOnce(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- src.Run(ctx) }()
 	f := src.Feed()
-	big := strings.Repeat("x", 100<<10)
+	big := strings.Repeat("x", 50<<10)
 	var want []string
 	say := func(records int) {
 		for range records {
@@ -140,7 +140,7 @@ func TestFullBatchesGoAtOnce(t *testing.T) {
 	}
 	src.OpenTick(12)
 	say(6)
-	if n := f.open.out.bytes; n > 200<<10 {
+	if n := f.open.out.bytes; n > 100<<10 {
 		t.Errorf("the feed believes to hold %d bytes", n)
 	}
 	if err := errors.Join(src.Close(ctx, ByeStop), <-done); err != nil {

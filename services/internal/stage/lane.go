@@ -74,6 +74,16 @@ func (l *lane) acknowledged() (bytes int64, records int) {
 	return bytes, records
 }
 
+// failed has what was sent wait for the next attempt. The request may still be on its way
+// with what was lent to it, so that memory is the collector's from now on.
+func (l *lane) failed() {
+	for i := range l.queue[:l.sent] {
+		l.queue[i].pooled = false
+	}
+	l.sent, l.busy = 0, false
+	l.attempts++
+}
+
 // outbox is what a lane sends.
 type outbox struct {
 	*lane
@@ -93,7 +103,7 @@ func (o *outbox) fill(request *wire.Produce, source []byte) {
 		for _, f := range fields {
 			headers = wire.AppendHeader(headers, f.key, f.value)
 		}
-		request.Add(m.key, m.value, headers, len(fields))
+		request.Lend(m.key, m.value, headers, len(fields))
 	}
 	request.End(time.Now())
 }

@@ -42,8 +42,8 @@ type outBatch struct {
 
 const (
 	// maxBatchBytes bounds a Kafka message; brokers refuse values above 1 MiB by
-	// default. It fits a buffer of 512 KiB.
-	maxBatchBytes = 504 << 10
+	// default. It fits a buffer of 256 KiB.
+	maxBatchBytes = 252 << 10
 	// recordRoom is how much room there is for a record without a larger buffer.
 	recordRoom = 2 << 10
 )

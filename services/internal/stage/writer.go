@@ -154,7 +154,7 @@ func (w *writer) ready() (boxes []outbox) {
 // again. The error is of a message that can never be written.
 func (w *writer) send(ctx context.Context, boxes []outbox) error {
 	a := ack{sent: time.Now()}
-	written, err := w.client.produce(ctx, w.client.compression, len(boxes), sizeOf(boxes), func(r *wire.Produce) {
+	written, err := w.client.produce(ctx, w.client.compression, len(boxes), sizeOf(w.client.compression, boxes), func(r *wire.Produce) {
 		for i := range boxes {
 			boxes[i].fill(r, w.source)
 		}
@@ -194,9 +194,15 @@ func (w *writer) send(ctx context.Context, boxes []outbox) error {
 	return nil
 }
 
-func sizeOf(boxes []outbox) (size int) {
+// sizeOf is about what a request copies.
+func sizeOf(codec wire.Codec, boxes []outbox) (size int) {
 	for i := range boxes {
 		size += int(boxes[i].size) + headerBytes*len(boxes[i].batch)
+		for k := range boxes[i].batch {
+			if n := len(boxes[i].batch[k].value); wire.Lent(codec, n) {
+				size -= n
+			}
+		}
 	}
 	return size
 }
@@ -223,8 +229,7 @@ func (w *writer) again(lanes []*lane) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range lanes {
-		l.sent, l.busy = 0, false
-		l.attempts++
+		l.failed()
 	}
 }
 

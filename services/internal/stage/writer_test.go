@@ -160,3 +160,24 @@ func TestMarksOnTheirWay(t *testing.T) {
 		t.Errorf("ticks %q are left, of %d messages %d are written", got, l.put, l.done)
 	}
 }
+
+// TestMemoryOfMessages: what was acknowledged gives its memory back, unless an attempt
+// failed, which may still read it.
+func TestMemoryOfMessages(t *testing.T) {
+	for _, failed := range []bool{false, true} {
+		const size = 8 << 20 // nobody else's
+		l := &lane{}
+		value := append(buffers.get(size), 1)
+		l.add(outgoing{value: value, count: 1, pooled: true})
+		l.take()
+		if failed {
+			l.failed()
+			l.take()
+		}
+		l.acknowledged()
+		again := append(buffers.get(size), 1)
+		if given := &again[0] == &value[0]; given == failed {
+			t.Errorf("failed %v: memory was given back: %v", failed, given)
+		}
+	}
+}

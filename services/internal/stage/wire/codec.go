@@ -103,6 +103,14 @@ func (p *packer) write(dst, b []byte) []byte {
 	if p.codec == None {
 		return append(dst, b...)
 	}
+	if p.codec == Snappy && len(b) >= 2*packBlock { // blocks may be of any size: no need to copy
+		if len(p.block) > 0 {
+			dst = p.flush(dst)
+		}
+		for ; len(b) >= packBlock; b = b[packBlock:] {
+			dst = p.snappy(dst, b[:packBlock])
+		}
+	}
 	for len(b) > 0 {
 		n := min(len(b), packBlock-len(p.block))
 		p.block = append(p.block, b[:n]...)

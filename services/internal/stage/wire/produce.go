@@ -31,6 +31,16 @@ type Produce struct {
 	parts                       []part
 	count                       int32
 	scratch                     []byte
+	// lent are the values that stand between the bytes of b, and lentBytes their lengths:
+	// in the request, and in the open record batch.
+	lent                   []lent
+	lentBytes, lentInBatch int
+}
+
+// lent is a value of the caller's that stands before b[at:].
+type lent struct {
+	at    int
+	value []byte
 }
 
 // part is a partition that a request writes to.
@@ -66,9 +76,11 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Begin empties the request. Timeout is what the broker may take; so many record batches
-// will be added, of size bytes in all, about.
+// will be added, of size bytes in all, about, beside what is lent.
 func (p *Produce) Begin(codec Codec, timeout time.Duration, batches, size int) {
 	p.codec, p.parts = codec, p.parts[:0]
+	clear(p.lent)
+	p.lent, p.lentBytes = p.lent[:0], 0
 	if p.Get != nil {
 		p.b = p.Get(requestRoom*batches + roomFor(codec, size))
 	}
@@ -101,7 +113,7 @@ func (p *Produce) Batch(topic string, partition int) {
 	p.b = appendInt32(p.b, 0) // size of the record set
 	p.records = len(p.b)
 	p.b = append(p.b, make([]byte, batchHeader)...)
-	p.count = 0
+	p.count, p.lentInBatch = 0, 0
 	if p.Get != nil && p.codec != None {
 		p.packer.block = p.Get(packBlock)
 	}
@@ -121,7 +133,22 @@ func (p *Produce) Done() {
 
 // Add adds a record. Headers are n of them, as AppendHeader writes them. A key or
 // value that is nil is none.
-func (p *Produce) Add(key, value, headers []byte, n int) {
+func (p *Produce) Add(key, value, headers []byte, n int) { p.add(key, value, headers, n, false) }
+
+// Lend is Add of a record whose value is not copied where Lent says so. It must stay as
+// it is until Send has returned, and for ever if Send returned an error: the request may
+// still be on its way then.
+func (p *Produce) Lend(key, value, headers []byte, n int) {
+	p.add(key, value, headers, n, Lent(p.codec, len(value)))
+}
+
+// Lent tells that values of so many bytes are sent from where they are. What is compressed
+// is copied by that, and small ones cost less to copy than to send alone.
+func Lent(codec Codec, size int) bool { return codec == None && size >= lentLeast }
+
+const lentLeast = 32 << 10
+
+func (p *Produce) add(key, value, headers []byte, n int, lend bool) {
 	h := append(p.scratch[:0], 0, 0) // attributes, time
 	h = binary.AppendVarint(h, int64(p.count))
 	h = append(binary.AppendVarint(h, length(key)), key...)
@@ -132,7 +159,13 @@ func (p *Produce) Add(key, value, headers []byte, n int) {
 	var b [binary.MaxVarintLen64]byte
 	p.write(b[:binary.PutVarint(b[:], int64(size))])
 	p.write(h[:behind])
-	p.write(value)
+	if lend {
+		p.lent = append(p.lent, lent{len(p.b), value})
+		p.lentBytes += len(value)
+		p.lentInBatch += len(value)
+	} else {
+		p.write(value)
+	}
 	p.write(h[behind:])
 	p.write(headers)
 	p.scratch = h
@@ -163,10 +196,11 @@ func (p *Produce) End(now time.Time) {
 		p.packer.block = nil
 	}
 	batch := p.b[p.records:]
+	length := len(batch) + p.lentInBatch
 	put32 := func(at int, n int32) { binary.BigEndian.PutUint32(batch[at:], uint32(n)) }
 	put64 := func(at int, n int64) { binary.BigEndian.PutUint64(batch[at:], uint64(n)) }
 	put64(0, 0)
-	put32(batchLength, int32(len(batch)-batchLength-4))
+	put32(batchLength, int32(length-batchLength-4))
 	put32(batchLength+4, -1) // leader epoch
 	batch[batchLength+8] = magic
 	binary.BigEndian.PutUint16(batch[batchAttribute:], uint16(p.codec))
@@ -177,22 +211,37 @@ func (p *Produce) End(now time.Time) {
 	binary.BigEndian.PutUint16(batch[batchMaxTime+16:], 0xffff)
 	put32(batchMaxTime+18, -1) // base sequence
 	put32(batchCount, p.count)
-	put32(batchCRC, int32(crc32.Checksum(batch[batchAttribute:], castagnoli)))
-	binary.BigEndian.PutUint32(p.b[p.records-4:], uint32(len(batch)))
-	binary.BigEndian.PutUint32(p.b, uint32(len(p.b)-4))
+	sum := uint32(0)
+	for _, piece := range p.pieces(p.records + batchAttribute) {
+		sum = crc32.Update(sum, castagnoli, piece)
+	}
+	put32(batchCRC, int32(sum))
+	binary.BigEndian.PutUint32(p.b[p.records-4:], uint32(length))
+	binary.BigEndian.PutUint32(p.b, uint32(len(p.b)-4+p.lentBytes))
+}
+
+// pieces are the bytes of the request that follow each other, from b[from:] on.
+func (p *Produce) pieces(from int) (all [][]byte) {
+	for _, l := range p.lent {
+		if l.at >= from {
+			all = append(all, p.b[from:l.at], l.value)
+			from = l.at
+		}
+	}
+	return append(all, p.b[from:])
 }
 
 // Send sends the request once, and tells about each record batch in the order in which
 // they were added. An error may be of a request that was carried out all the same; it may
 // still be on its way, so that it has to be filled anew to be repeated.
 func (p *Produce) Send(ctx context.Context, c *Conns) ([]Written, error) {
-	b, parts := p.b, slices.Clone(p.parts)
+	pieces, parts := p.pieces(0), slices.Clone(p.parts)
 	route := &produce.Request{Topics: make([]produce.RequestTopic, len(parts))}
 	for i, part := range parts {
 		route.Topics[i] = produce.RequestTopic{Topic: part.topic, Partitions: []produce.RequestPartition{{Partition: part.partition}}}
 	}
 	m, err := c.exchange(ctx, &exchange{route: route, run: func(conn io.ReadWriter, version int16) (protocol.Message, error) {
-		return exchangeProduce(conn, version, b, parts)
+		return exchangeProduce(conn, version, pieces, parts)
 	}})
 	if err != nil {
 		p.b = nil
@@ -207,13 +256,15 @@ type written struct{ all []Written }
 // ApiKey makes it a message.
 func (*written) ApiKey() protocol.ApiKey { return protocol.Produce }
 
-func exchangeProduce(conn io.ReadWriter, version int16, request []byte, parts []part) (protocol.Message, error) {
+func exchangeProduce(conn io.ReadWriter, version int16, request [][]byte, parts []part) (protocol.Message, error) {
 	if version < produceLeast {
 		return nil, errOld
 	}
-	binary.BigEndian.PutUint16(request[6:], uint16(version))
-	if _, err := conn.Write(request); err != nil {
-		return nil, fmt.Errorf("cannot send a request: %w", err)
+	binary.BigEndian.PutUint16(request[0][6:], uint16(version))
+	for _, piece := range request {
+		if _, err := conn.Write(piece); err != nil {
+			return nil, fmt.Errorf("cannot send a request: %w", err)
+		}
 	}
 	a := newAnswer(conn)
 	w := written{make([]Written, len(parts))}

@@ -211,15 +211,20 @@ type broker struct {
 	version int16
 	answer  func(protocol.Message) protocol.Message
 	request protocol.Message
-	out     bytes.Buffer
+	in, out bytes.Buffer
 	fails   error // of the connection
 }
 
-func (b *broker) Write(request []byte) (int, error) {
+// Write answers a request once all of it is there.
+func (b *broker) Write(piece []byte) (int, error) {
 	if b.fails != nil {
 		return 0, b.fails
 	}
-	version, id, client, m, err := protocol.ReadRequest(bytes.NewReader(request))
+	b.in.Write(piece)
+	if n := b.in.Len(); n < 4 || n < 4+int(binary.BigEndian.Uint32(b.in.Bytes())) {
+		return len(piece), nil
+	}
+	version, id, client, m, err := protocol.ReadRequest(&b.in)
 	if err != nil || version != b.version || client != ClientID {
 		b.t.Errorf("version %d of %q came as %d: %v", b.version, client, version, err)
 	}
@@ -227,7 +232,10 @@ func (b *broker) Write(request []byte) (int, error) {
 	if err := protocol.WriteResponse(&b.out, version, id, b.answer(m)); err != nil {
 		b.t.Error(err)
 	}
-	return len(request), nil
+	if b.in.Len() > 0 {
+		b.t.Errorf("%d bytes came behind a request", b.in.Len())
+	}
+	return len(piece), nil
 }
 
 func (b *broker) Read(p []byte) (int, error) { return b.out.Read(p) }
@@ -306,6 +314,40 @@ func TestProduceAnswers(t *testing.T) {
 		b := &broker{t: t, version: 8, answer: func(protocol.Message) protocol.Message { return &produce.Response{Topics: topics} }}
 		if _, err := filled(None, someRecords()).Send(t.Context(), &Conns{Transport: b}); !errors.Is(err, errAnswer) {
 			t.Errorf("%+v gave %v", topics, err)
+		}
+	}
+}
+
+// TestLentValues fills requests by Lend and by Add: the bytes are the same, and of the large
+// values that are not compressed none was copied.
+func TestLentValues(t *testing.T) {
+	for name, codec := range Codecs {
+		var sent [2][]byte
+		copied := 0
+		for lend := range sent {
+			p := &Produce{}
+			for range 2 { // a request that was filled before
+				p.Begin(codec, 5*time.Second, 2, 1000)
+				for partition, sizes := range [][]int{{10, lentLeast, 3 * lentLeast, lentLeast - 1}, {lentLeast}, {7}} {
+					p.Batch("topic", partition)
+					for i, size := range sizes {
+						value := bytes.Repeat([]byte{byte(i), 7}, size)[:size]
+						if lend == 1 {
+							p.Lend([]byte("key"), value, nil, 0)
+						} else {
+							p.Add([]byte("key"), value, nil, 0)
+						}
+					}
+					p.End(time.UnixMilli(1700000000123))
+				}
+			}
+			sent[lend], copied = bytes.Join(p.pieces(0), nil), len(p.b)
+		}
+		if !bytes.Equal(sent[0], sent[1]) {
+			t.Errorf("%s: the bytes are others", name)
+		}
+		if codec == None && copied > 2*lentLeast {
+			t.Errorf("%d bytes were copied", copied)
 		}
 	}
 }
