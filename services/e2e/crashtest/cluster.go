@@ -23,6 +23,7 @@ import (
 // cluster is Kafka, ClickHouse and two replicas of every stage.
 type cluster struct {
 	o        *options
+	broker   *realkafka.Broker // nil if it is another's, or embedded
 	kafka    stage.Config
 	ledger   schema.Config
 	db       driver.Conn
@@ -69,6 +70,7 @@ func (c *cluster) startBroker(ctx context.Context) error {
 			return err
 		}
 		c.closers = append(c.closers, b.Stop)
+		c.broker = b
 		c.kafka.Brokers = []string{b.Addr()}
 	case "kfake":
 		b, err := embedded.StartBroker(ctx, embedded.BrokerConfig{})
@@ -136,15 +138,26 @@ func (c *cluster) publish(capture string, datagrams int) (*process, error) {
 	return p, p.start()
 }
 
-// killAtRandom kills random replicas at random moments, and starts each again.
-func (c *cluster) killAtRandom(ctx context.Context, kills int, seed uint64) error {
+// killAtRandom kills random replicas, and the broker, at random moments, and starts each again.
+func (c *cluster) killAtRandom(ctx context.Context, kills, brokerKills int, seed uint64) error {
+	if brokerKills > 0 && c.broker == nil {
+		return errors.New("--broker-kills: only a Kafka of this test's own can be killed (--broker kafka)")
+	}
 	rng := rand.New(rand.NewPCG(seed, 0x6b696c6c))
-	for c.killed < kills {
+	for c.killed < kills || brokerKills > 0 {
 		pause := meanPause/8 + time.Duration(rng.Int64N(int64(2*meanPause-meanPause/4)))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause):
+		}
+		if left := kills - c.killed; brokerKills > 0 && rng.IntN(left+brokerKills) >= left {
+			brokerKills--
+			say("kill of the broker")
+			if err := c.broker.Crash(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		p := c.replicas[rng.IntN(len(c.replicas))]
 		if err, gone := p.exited(); gone {

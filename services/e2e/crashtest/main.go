@@ -2,6 +2,7 @@
 // through real Kafka with two replicas of every stage, kills random processes
 // with SIGKILL at random moments, and holds the ledger in ClickHouse against what
 // `flowctl run` says of the same capture. Nothing may be missing, nothing twice.
+// With --broker-kills it kills Kafka, too.
 //
 //	publish ─▶ Kafka ◀─▶ 2 × dedup, stitch, detect ─▶ 2 × sink ─▶ ClickHouse ─▶ compare
 //	                          ▲ kill -9, start again                  offline run ─╯
@@ -27,7 +28,7 @@ import (
 type options struct {
 	bin, capture, evidence string
 	policy                 string
-	kills                  int
+	kills, brokerKills     int
 	seed                   uint64
 	partitions             int
 	broker                 string
@@ -59,6 +60,7 @@ func main() {
 	flag.StringVar(&o.policy, "policy", "", "policy that holds from the start")
 	flag.StringVar(&o.evidence, "evidence", "evidence", "folder for logs and differences")
 	flag.IntVar(&o.kills, "kills", 20, "number of kill -9")
+	flag.IntVar(&o.brokerKills, "broker-kills", 0, "number of kill -9 of Kafka itself")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of who is killed when")
 	flag.IntVar(&o.partitions, "partitions", 4, "partitions of every topic by conversation and host")
 	flag.StringVar(&o.broker, "broker", "kafka", "kafka (real Apache Kafka), kfake (embedded), or host:port")
@@ -102,7 +104,7 @@ func (o *options) run(ctx context.Context) (v verdict, err error) {
 	if err != nil {
 		return v, err
 	}
-	if err := c.killAtRandom(ctx, o.kills, o.seed); err != nil {
+	if err := c.killAtRandom(ctx, o.kills, o.brokerKills, o.seed); err != nil {
 		return v, err
 	}
 	if err := published.wait(); err != nil {

@@ -36,6 +36,8 @@ type Broker struct {
 	addr   string
 	dir    string
 	remove bool
+	// args start it: the program comes first.
+	args   []string
 	cmd    *exec.Cmd
 	output tail
 	exited chan struct{}
@@ -60,7 +62,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{dir: o.Dir, exited: make(chan struct{})}
+	b := &Broker{dir: o.Dir}
 	extra := map[string]string{}
 	if b.dir == "" {
 		if b.dir, err = os.MkdirTemp("", "flowledger-kafka-"); err != nil {
@@ -100,15 +102,30 @@ func (b *Broker) start(ctx context.Context, java, folder string, extra map[strin
 	if err := os.WriteFile(file, properties(addrs[0], addrs[1], data, extra), 0o644); err != nil {
 		return fmt.Errorf("cannot write Kafka's configuration: %w", err)
 	}
-	b.cmd = exec.Command(java, append(jvm(folder), "kafka.Kafka", file)...)
-	b.cmd.Dir, b.cmd.Stdout, b.cmd.Stderr = b.dir, &b.output, &b.output
-	dieWithParent(b.cmd)
-	if err := b.cmd.Start(); err != nil {
-		b.cmd = nil
+	b.args = append(append([]string{java}, jvm(folder)...), "kafka.Kafka", file)
+	return b.launch(ctx)
+}
+
+func (b *Broker) launch(ctx context.Context) error {
+	cmd := exec.Command(b.args[0], b.args[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, &b.output, &b.output
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start Kafka: %w", err)
 	}
-	go func() { _ = b.cmd.Wait(); close(b.exited) }()
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	b.cmd, b.exited = cmd, exited
 	return b.await(ctx)
+}
+
+// Crash ends the node with SIGKILL and starts it again, with the data and at the
+// address that it had. It returns when the node answers: its controller first
+// gives up what it takes for another node of the same number.
+func (b *Broker) Crash(ctx context.Context) error {
+	_ = b.cmd.Process.Kill() // fails only if it has ended
+	<-b.exited
+	return b.launch(ctx)
 }
 
 // jvm are the options of Kafka's programs: the jars, little heap, quick start.
@@ -124,7 +141,9 @@ const readyPoll = 50 * time.Millisecond
 
 // await returns when the node answers a metadata request with itself in it.
 func (b *Broker) await(ctx context.Context) error {
-	client := kafka.Client{Addr: kafka.TCP(b.addr), Timeout: 2 * time.Second}
+	transport := &kafka.Transport{} // the common one may remember the node that was here before
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(b.addr), Timeout: 2 * time.Second, Transport: transport}
 	for {
 		metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 		if err == nil && len(metadata.Brokers) > 0 {

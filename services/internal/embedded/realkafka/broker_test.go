@@ -27,3 +27,21 @@ func TestRestart(t *testing.T) {
 		t.Errorf("after the restart: %q", got)
 	}
 }
+
+// A node that crashed is there again, at the same address, with what it had.
+func TestCrash(t *testing.T) {
+	b := realkafka.Test(t)
+	client := kafkatest.New(b.Addr())
+	client.CreateTopic(t, "kept", 1)
+	client.Produce(t, "kept", 0, "a", "b")
+	pid, addr := b.PID(), b.Addr()
+	if err := b.Crash(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b.PID() == pid || b.Addr() != addr {
+		t.Errorf("process %d at %s is now %d at %s", pid, addr, b.PID(), b.Addr())
+	}
+	if got := kafkatest.New(b.Addr()).Values(t, "kept", 0, 2); strings.Join(got, "") != "ab" {
+		t.Errorf("after the crash: %q", got)
+	}
+}
