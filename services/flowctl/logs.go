@@ -208,7 +208,7 @@ func (l *logs) begin() {
 // have that of the one before.
 func (l *logs) taker(k kind) func([]byte) error {
 	first, last := len(l.entries), uint64(0)
-	return func(line []byte) error {
+	keep := func(line []byte) error {
 		e := entry{dns: k == kindZeek}
 		var ns uint64
 		var ok bool
@@ -231,6 +231,10 @@ func (l *logs) taker(k kind) func([]byte) error {
 		l.entries = append(l.entries, e)
 		return nil
 	}
+	if k == kindVPC {
+		return func(line []byte) error { return vpc.Lines(line, keep) }
+	}
+	return keep
 }
 
 // until runs the lines up to a time through the pipeline. A line is received at

@@ -120,7 +120,52 @@ func TestRunVPCForms(t *testing.T) {
 	f("standard input", "-")
 	stdin(t, gzipped(t, vpcLog))
 	f("standard input, gzip", "-")
+	f("Firehose", logFile(t, "x.json", messages(t, lines[:len(lines)-1])))
+	stdin(t, messages(t, lines[:len(lines)-1]))
+	f("Firehose, standard input", "-")
+	f("a subscription", logFile(t, "x", subscription(t, lines[:4])+subscription(t, lines[4:len(lines)-1])))
+	f("a subscription, compressed again", logFile(t, "x.gz", gzipped(t, subscription(t, lines[:len(lines)-1]))))
 	f("a format without header", "--vpc-format", strings.TrimSpace(head), logFile(t, "x.log", strings.Join(body, "")))
+}
+
+// messages is how Firehose delivers flow logs: no end of line parts the objects.
+func messages(t *testing.T, lines []string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, l := range lines {
+		m, err := json.Marshal(map[string]string{"message": strings.TrimSuffix(l, "\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(m)
+	}
+	return b.String()
+}
+
+// subscription is how CloudWatch delivers them to whoever subscribes to a log
+// group, behind one of its messages that look whether anybody is there.
+func subscription(t *testing.T, lines []string) string {
+	t.Helper()
+	type event struct {
+		ID        string `json:"id"`
+		Timestamp int64  `json:"timestamp"`
+		Message   string `json:"message"`
+	}
+	var b strings.Builder
+	for kind, events := range map[string][]event{"CONTROL_MESSAGE": {{Message: "CWL CONTROL MESSAGE: Checking health of destination Firehose."}}, "DATA_MESSAGE": nil} {
+		for _, l := range lines {
+			if kind == "DATA_MESSAGE" {
+				events = append(events, event{"3195310660696698337880902507980421114328961542429", 1700000000000, strings.TrimSuffix(l, "\n")})
+			}
+		}
+		m, err := json.Marshal(map[string]any{"messageType": kind, "owner": "123456789012", "logGroup": "flowlogs", "logStream": "eni-a-all",
+			"subscriptionFilters": []string{"all"}, "logEvents": events})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(gzipped(t, string(m)))
+	}
+	return b.String()
 }
 
 // identities strips what depends on the place of a line in its file.

@@ -74,7 +74,7 @@ func (l *logs) run(ctx context.Context) error {
 	var before vpc.Statistics
 	err := errors.Join(
 		start("vpc", &l.cfg.VPC.LogPlaces, func(b []byte, ns uint64, out *normalize.Result) {
-			v.Line(b, ns, out)
+			_ = vpc.Lines(b, func(line []byte) error { v.Line(line, ns, out); return nil }) // has no error of its own
 			now := v.Statistics()
 			l.counts.status.WithLabelValues("nodata").Add(float64(now.NoData - before.NoData))
 			l.counts.status.WithLabelValues("skipdata").Add(float64(now.SkipData - before.SkipData))

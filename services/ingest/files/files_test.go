@@ -169,6 +169,26 @@ func TestGrowingFile(t *testing.T) {
 	}
 }
 
+// TestGrowingObjects: an object is whole at its end, whatever follows.
+func TestGrowingObjects(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.json")
+	d := folderOf(t, filepath.Dir(path), filepath.Join(t.TempDir(), "cursor"))
+	begin := time.Now()
+	d.now = func() time.Time { return begin } // the file is being written, however long we take
+	for _, c := range []struct {
+		content string
+		lines   []string
+	}{
+		{`{"a":1}{"b":`, []string{"> a.json", `{"a":1}`}},
+		{`{"a":1}{"b":2}`, []string{"> a.json", `{"b":2}`}},
+		{`{"a":1}{"b":2}` + "\n" + `{"c":3}`, []string{"> a.json", "", `{"c":3}`}},
+	} {
+		write(t, path, c.content)
+		got, _ := round(t, d)
+		want(t, got, c.lines...)
+	}
+}
+
 // TestUnsettledCompressedFileWaits: it may be half written.
 func TestUnsettledCompressedFileWaits(t *testing.T) {
 	root := t.TempDir()
@@ -208,12 +228,57 @@ func TestDamagedFilesStopNothing(t *testing.T) {
 // TestOverlongLine is cut, and the next one is whole.
 func TestOverlongLine(t *testing.T) {
 	var got []int
-	err := Stream(strings.NewReader(strings.Repeat("x", 5<<20)+"\nnext\n"), func(l []byte) error {
+	err := Stream(strings.NewReader(strings.Repeat("x", maxLine+3<<20)+"\nnext\n"), func(l []byte) error {
 		got = append(got, len(l))
 		return nil
 	})
 	if err != nil || len(got) != 2 || got[0] < maxLine || got[0] > maxLine+1<<20 || got[1] != 4 {
 		t.Errorf("got lines of %v bytes, %v", got, err)
+	}
+}
+
+// TestObjectsWithoutEndOfLine: JSON objects one behind the other are lines each,
+// and a damaged one costs no more than its own line.
+func TestObjectsWithoutEndOfLine(t *testing.T) {
+	long := `{"x":"` + strings.Repeat(`}\"`, 200<<10) + `"}` // more than one buffer
+	f := func(in string, lines ...string) {
+		t.Helper()
+		var got []string
+		err := Stream(strings.NewReader(in), func(l []byte) error {
+			got = append(got, string(l))
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		want(t, got, lines...)
+	}
+	f(`{"a":1}{"b":2}`, `{"a":1}`, `{"b":2}`)
+	f(`{"a":1}`+"\n"+`{"b":2}`+"\n", `{"a":1}`, `{"b":2}`)
+	f(`{"a":{"b":[{}]}}{"c":"}{\\\"}"}`, `{"a":{"b":[{}]}}`, `{"c":"}{\\\"}"}`)
+	f(long+long+"\nx", long, long, "x")
+	f(`{"a":`+"\n"+`{"b":2}x`+"\n", `{"a":`, `{"b":2}`, "x")
+	f(`x {"a":1}{`+"\n"+`{"b"`, `x {"a":1}{`, `{"b"`)
+}
+
+// TestCompressedTwice: what CloudWatch compresses, record by record, Firehose may
+// compress again; what is compressed without end is refused.
+func TestCompressedTwice(t *testing.T) {
+	var got []string
+	take := func(l []byte) error {
+		got = append(got, string(l))
+		return nil
+	}
+	if err := Stream(strings.NewReader(zipped(zipped("one\ntwo")+zipped("\nthree"))), take); err != nil {
+		t.Error(err)
+	}
+	want(t, got, "one", "two", "three")
+	often := "x"
+	for range maxLayers + 1 {
+		often = zipped(often)
+	}
+	if err := Stream(strings.NewReader(often), take); err == nil || !strings.Contains(err.Error(), "times over") {
+		t.Errorf("got %v", err)
 	}
 }
 

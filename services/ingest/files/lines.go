@@ -13,8 +13,13 @@ import (
 )
 
 // maxLine is the longest line that is handed on whole; of longer ones, the first
-// part is, and the reader's handler refuses it.
-const maxLine = 2 << 20
+// part is, and the reader's handler refuses it. A batch of CloudWatch's is 1 MiB of
+// lines, and an object holds as much again beside them.
+const maxLine = 8 << 20
+
+// maxLayers is how often a file may be compressed: what CloudWatch has compressed
+// Firehose may compress once more.
+const maxLayers = 3
 
 // Form is how a file is written.
 type Form uint8
@@ -70,12 +75,12 @@ func Lines(c Content, f File, take func([]byte) error) (read int64, err error) {
 // even if it has no end. A line is valid only during the call.
 func Stream(in io.Reader, take func([]byte) error) error {
 	raw := bufio.NewReaderSize(in, 256<<10)
-	plain, closer, err := inflate(raw)
+	plain, closer, err := inflate(raw, maxLayers)
 	if err != nil {
 		return err
 	}
 	defer closer()
-	s := scanner{r: bufio.NewReaderSize(plain, 256<<10)}
+	s := scanner{r: plain}
 	for {
 		line, _, err := s.next()
 		if len(line) > 0 || err == nil {
@@ -92,29 +97,43 @@ func Stream(in io.Reader, take func([]byte) error) error {
 	}
 }
 
-// inflate looks at a stream and puts the decompression before it that it needs.
-func inflate(raw *bufio.Reader) (io.Reader, func(), error) {
+// inflate looks at a stream and puts the decompression before it that it needs, up
+// to so many layers of it.
+func inflate(raw *bufio.Reader, layers int) (*bufio.Reader, func(), error) {
 	magic, err := raw.Peek(4)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && len(magic) == 0 {
 		return nil, nil, err
 	}
+	var z io.Reader
+	closer := func() {}
 	switch FormOf(magic) {
 	case Gzip:
-		z, err := gzip.NewReader(raw)
+		in, err := gzip.NewReader(raw)
 		if err != nil {
 			return nil, nil, fmt.Errorf("cannot decompress: %w", err)
 		}
-		return z, func() { z.Close() }, nil
+		z, closer = in, func() { in.Close() }
 	case Zstd:
-		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1))
+		in, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return nil, nil, fmt.Errorf("cannot decompress: %w", err)
 		}
-		return z, z.Close, nil
+		z, closer = in, in.Close
 	case Parquet:
 		return nil, nil, errors.New("cannot read Parquet from a stream: its table of contents is at the end; give it as a file")
+	default:
+		return raw, closer, nil
 	}
-	return raw, func() {}, nil
+	if layers == 0 {
+		closer()
+		return nil, nil, fmt.Errorf("cannot decompress: it is compressed more than %d times over", maxLayers)
+	}
+	plain, inner, err := inflate(bufio.NewReaderSize(z, 256<<10), layers-1)
+	if err != nil {
+		closer()
+		return nil, nil, err
+	}
+	return plain, func() { inner(); closer() }, nil
 }
 
 // plainLines reads a file that may grow, as far as it went when it was found.
@@ -162,7 +181,8 @@ func header(c Content, offset int64, take func([]byte) error) error {
 	}
 }
 
-// scanner cuts a stream into lines.
+// scanner cuts a stream into lines, and a line of JSON objects into these: Firehose
+// puts one behind the other, so that a file of millions has no end of line.
 type scanner struct {
 	r   *bufio.Reader
 	buf []byte
@@ -172,17 +192,82 @@ type scanner struct {
 // is what comes after the last end.
 func (s *scanner) next() (line []byte, n int64, err error) {
 	s.buf = s.buf[:0]
+	if b, err := s.r.Peek(1); err == nil && b[0] == '{' {
+		return s.object()
+	}
 	for {
 		part, err := s.r.ReadSlice('\n')
 		n += int64(len(part))
 		if err == nil && len(s.buf) == 0 {
 			return bytes.TrimSuffix(part, []byte{'\n'}), n, nil
 		}
-		if len(s.buf) < maxLine {
-			s.buf = append(s.buf, part...)
-		}
+		s.keep(part)
 		if err != bufio.ErrBufferFull {
 			return bytes.TrimSuffix(s.buf, []byte{'\n'}), n, err
 		}
 	}
+}
+
+// object is the next object, with the end of the line if that follows. An end of
+// line is one of a damaged object, too: what comes after it is spared.
+func (s *scanner) object() (object []byte, n int64, err error) {
+	var end objectEnd
+	for {
+		if _, err := s.r.Peek(1); err != nil {
+			return s.buf, n, err
+		}
+		part, _ := s.r.Peek(s.r.Buffered())
+		at, ended := end.find(part)
+		s.keep(part[:at])
+		n += int64(at)
+		_, _ = s.r.Discard(at) // it has just been looked at
+		if !ended {
+			continue
+		}
+		if object, broken := bytes.CutSuffix(s.buf, []byte{'\n'}); broken {
+			return object, n, nil
+		}
+		if b, err := s.r.Peek(1); err == nil && b[0] == '\n' {
+			_, _ = s.r.Discard(1)
+			n++
+		}
+		return s.buf, n, nil
+	}
+}
+
+// keep adds to what is handed on, as far as lines may go.
+func (s *scanner) keep(part []byte) {
+	if len(s.buf) < maxLine {
+		s.buf = append(s.buf, part...)
+	}
+}
+
+// objectEnd looks for the end of a JSON object, part by part.
+type objectEnd struct {
+	depth           int
+	quoted, escaped bool
+}
+
+// find tells how much of a part belongs to the object, and whether it ends there.
+func (e *objectEnd) find(part []byte) (n int, ended bool) {
+	for i, c := range part {
+		switch {
+		case c == '\n':
+			return i + 1, true
+		case e.escaped:
+			e.escaped = false
+		case c == '\\':
+			e.escaped = e.quoted
+		case c == '"':
+			e.quoted = !e.quoted
+		case e.quoted:
+		case c == '{':
+			e.depth++
+		case c == '}':
+			if e.depth--; e.depth == 0 {
+				return i + 1, true
+			}
+		}
+	}
+	return len(part), false
 }

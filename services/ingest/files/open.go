@@ -20,7 +20,7 @@ func Head(in io.Reader, n int) ([]byte, error) {
 	if FormOf(magic) == Parquet {
 		return magic, nil
 	}
-	plain, closer, err := inflate(raw)
+	plain, closer, err := inflate(raw, maxLayers)
 	if err != nil {
 		return nil, err
 	}

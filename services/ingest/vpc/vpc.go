@@ -6,7 +6,8 @@
 //	      ├▶ NODATA, SKIPDATA ─▶ status event of the interface
 //	      ╰▶ all else ─▶ dead letter, with a reason
 //
-// Every line but a blank one becomes exactly one of these. The field names, and
+// Every line but a blank one becomes exactly one of these; what CloudWatch and
+// Firehose pack lines into, Lines unpacks before. The field names, and
 // what they mean, are those of AWS's page "Flow log records".
 //
 // A network interface is an observation point: both interfaces of one flow report
@@ -153,7 +154,7 @@ func (p *Parser) Line(line []byte, receivedNs uint64, out *normalize.Result) Kin
 	}
 	p.stats.Lines++
 	p.at.line++
-	if line[0] == '{' { // Azure's and Google's flow logs, and AWS's by way of Firehose
+	if line[0] == '{' { // Azure's and Google's flow logs, and what is no envelope of AWS's
 		return p.bury("json", line, receivedNs, out)
 	}
 	if len(line) > maxLine {
@@ -220,20 +221,35 @@ func (p *Parser) bury(reason string, line []byte, receivedNs uint64, out *normal
 }
 
 // Recognize tells whether the beginning of a file looks like a flow log: one of
-// its whole lines is a header, or a record of the configured format.
+// its whole lines, or of those in envelopes, is a header, or a record of the
+// configured format.
 func Recognize(cfg Config, head []byte) bool {
 	p := New(cfg)
 	for line := range bytes.Lines(head) {
 		line = trim(line)
-		if len(line) == 0 || len(line) > maxLine {
+		if len(line) > 0 && line[0] == '{' {
+			for _, m := range messages.FindAllSubmatch(line, -1) {
+				if p.recognize(m[1]) {
+					return true
+				}
+			}
 			continue
 		}
-		if headerFormat(string(line)) != nil {
-			return true
-		}
-		if _, ok := p.EndNs(line); ok {
+		if p.recognize(line) {
 			return true
 		}
 	}
 	return false
+}
+
+func (p *Parser) recognize(line []byte) bool {
+	line = trim(line)
+	if len(line) == 0 || len(line) > maxLine {
+		return false
+	}
+	if headerFormat(string(line)) != nil {
+		return true
+	}
+	_, ok := p.EndNs(line)
+	return ok
 }
