@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -92,7 +93,11 @@ func openParquet(r io.ReaderAt, size int64) (f *parquet.File, columns []*column,
 			}
 		}
 	}
-	return f, columnsOf(f), nil
+	columns = columnsOf(f)
+	if !slices.ContainsFunc(columns, func(c *column) bool { return c != nil }) {
+		return nil, nil, errors.New("none of its columns is one of a flow log")
+	}
+	return f, columns, nil
 }
 
 // checkFooter refuses a table of contents that would be longer than the file: the

@@ -82,6 +82,53 @@ func TestParquetOfOtherTools(t *testing.T) {
 	}
 }
 
+// TestParquetDecimals: decimals of every width are the numbers they stand for, and
+// whole where nothing is behind the point.
+func TestParquetDecimals(t *testing.T) {
+	type row struct {
+		SrcPort int32    `parquet:"srcport,decimal(0:9)"`
+		Packets int64    `parquet:"packets,decimal(2:18)"`
+		Bytes   [9]byte  `parquet:"bytes,decimal(0:20)"`
+		Start   [16]byte `parquet:"start,decimal(3:38)"`
+		End     [16]byte `parquet:"end,decimal(3:38)"`
+	}
+	at := func(n int64) (b [16]byte) {
+		binary.BigEndian.PutUint64(b[8:], uint64(n))
+		if n < 0 {
+			binary.BigEndian.PutUint64(b[:], math.MaxUint64)
+		}
+		return b
+	}
+	got, err := linesOf(written(t, []row{
+		{443, 1200, [9]byte{1: 0x80}, at(1_790_000_000_000), at(1_790_000_000_050)},
+		{-1, 0, [9]byte{}, at(-1_500), at(0)},
+	}, 1, &parquet.Zstd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"srcport packets bytes start end",
+		"443 12 9223372036854775808 1790000000 1790000000.050",
+		"-1 0 0 -1.500 0",
+	}
+	if d := cmp.Diff(got, want); d != "" {
+		t.Errorf("(-got, +want)\n%s", d)
+	}
+}
+
+// TestParquetOfSomethingElse: a file without a column of a flow log is none; its
+// rows are not passed over in silence.
+func TestParquetOfSomethingElse(t *testing.T) {
+	type endpoint struct{ IP string }
+	type row struct {
+		Src endpoint `parquet:"src_endpoint"`
+	}
+	got, err := linesOf(written(t, []row{{endpoint{"10.0.0.1"}}}, 1, &parquet.Zstd))
+	if len(got) != 0 || err == nil || !strings.Contains(err.Error(), "none of its columns") {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 // TestParquetWithoutRows is no damage.
 func TestParquetWithoutRows(t *testing.T) {
 	got, err := linesOf(written[row](t, nil, 1, &parquet.Gzip))

@@ -1,7 +1,9 @@
 package files
 
 import (
+	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 	"time"
@@ -41,8 +43,8 @@ func columnsOf(f *parquet.File) []*column {
 }
 
 // writerOf is how values of a type are written. Tools that rewrite logs turn
-// times into timestamps, and numbers that may be missing into floating point:
-// in a line both are whole numbers again, times in seconds.
+// times into timestamps, numbers that may be missing into floating point, and large
+// ones into decimals: in a line all are whole numbers again, times in seconds.
 func writerOf(t parquet.Type) func([]byte, parquet.Value) []byte {
 	var logical format.LogicalTypeValue
 	if l := t.LogicalType(); l != nil {
@@ -52,6 +54,10 @@ func writerOf(t parquet.Type) func([]byte, parquet.Value) []byte {
 	case *format.TimestampType:
 		unit := int64(time.Second / l.Unit.Value.Duration())
 		return func(line []byte, v parquet.Value) []byte { return strconv.AppendInt(line, v.Int64()/unit, 10) }
+	case *format.DecimalType:
+		if 0 <= l.Scale && l.Scale <= maxDigits {
+			return func(line []byte, v parquet.Value) []byte { return appendDecimal(line, v, int(l.Scale)) }
+		}
 	case *format.IntType:
 		if l.IsSigned {
 			break
@@ -85,6 +91,41 @@ func appendInt96(line []byte, v parquet.Value) []byte {
 	i := v.Int96()
 	ns := uint64(i[1])<<32 | uint64(i[0])
 	return strconv.AppendInt(line, (int64(i[2])-epoch)*86_400+int64(ns/1e9), 10)
+}
+
+// maxDigits is how many digits a decimal may have; writers keep to 38, or to 76.
+const maxDigits = 76
+
+// appendDecimal writes a number that is given in units of 10^-scale: as an integer,
+// or as the bytes of one, most significant first, in two's complement. What it has
+// behind the point is written where it is not zero, so that nothing is lost unseen.
+func appendDecimal(line []byte, v parquet.Value, scale int) []byte {
+	n := new(big.Int)
+	switch v.Kind() {
+	case parquet.Int32:
+		n.SetInt64(int64(v.Int32()))
+	case parquet.Int64:
+		n.SetInt64(v.Int64())
+	default:
+		b := v.ByteArray()
+		if len(b) > maxDigits/2 {
+			return appendText(line, b)
+		}
+		n.SetBytes(b)
+		if len(b) > 0 && b[0] >= 0x80 {
+			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+		}
+	}
+	if n.Sign() < 0 {
+		line = append(line, '-')
+		n.Neg(n)
+	}
+	whole, rest := n.QuoRem(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil), new(big.Int))
+	line = whole.Append(line, 10)
+	if rest.Sign() != 0 {
+		line = fmt.Appendf(line, ".%0*s", scale, rest)
+	}
+	return line
 }
 
 func appendFloat(line []byte, x float64) []byte {
