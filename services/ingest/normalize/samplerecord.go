@@ -60,11 +60,14 @@ func nextRecord(b *[]byte) (h sflow.RecordHeader, body []byte) {
 }
 
 // readFlowRecord has goflow2 read a record, but for those whose addresses may be
-// unknown, and the AS path, which may have several parts: it takes neither.
+// unknown, the AS path, which may have several parts, and MAC addresses, which are
+// padded to eight bytes: it takes none of these.
 func readFlowRecord(h *sflow.RecordHeader, b []byte) (sflow.FlowRecord, error) {
 	r := sflow.FlowRecord{Header: *h}
 	x := xdr{b: b}
 	switch h.DataFormat {
+	case sflow.FLOW_TYPE_ETH:
+		r.Data = sflow.SampledEthernet{Length: x.number(), SrcMac: x.mac(), DstMac: x.mac(), EthType: x.number()}
 	case sflow.FLOW_TYPE_EXT_ROUTER:
 		r.Data = sflow.ExtendedRouter{NextHop: x.address(), SrcMaskLen: x.number(), DstMaskLen: x.number()}
 	case sflow.FLOW_TYPE_EXT_GATEWAY:
@@ -140,6 +143,12 @@ func (x *xdr) address() []byte {
 		return nil
 	}
 	return x.take(addressSizes[kind])
+}
+
+// mac reads an opaque value of six bytes, padded to a multiple of four (RFC 4506 §4.9).
+func (x *xdr) mac() []byte {
+	b := x.take(8)
+	return b[:min(len(b), 6)]
 }
 
 // take reads so many bytes.

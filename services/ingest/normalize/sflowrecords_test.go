@@ -42,8 +42,12 @@ func TestSFlowRecords(t *testing.T) {
 	}
 	ping := recordOf(3, values(4, 84, 4, 1, 4, 0x0a000001, 4, 0x0a000002, 4, 0, 4, 0x0800, 4, 0, 4, 0))
 	frame := recordOf(2, values(4, 102, 6, 0x0200_0000_0001, 2, 0, 6, 0x0200_0000_0002, 2, 0, 4, 0x0800))
-	if f := read(sampleWith(3, 4, frame, ping)); f.Bytes != 84 || f.IcmpType != 8 || f.DstPort != 0 || f.SrcMac == 0 {
+	if f := read(sampleWith(3, 4, frame, ping)); f.Bytes != 84 || f.IcmpType != 8 || f.DstPort != 0 || f.SrcMac != 0x0200_0000_0001 || f.DstMac != 0x0200_0000_0002 {
 		t.Errorf("sampled ICMP, and its frame: %v", f)
+	}
+	layer2 := run(Default(), sflowDatagram(sampleWith(3, 4, recordOf(2, values(4, 102, 6, 1, 2, 0, 6, 2, 2, 0, 4, 0x88cc)))))
+	if len(layer2.Events) != 1 || layer2.Events[0].Attributes["ethernetType"] != "35020" || layer2.Events[0].Attributes["destinationMacAddress"] != "00:00:00:00:00:02" {
+		t.Errorf("a frame alone: %v", layer2.Events)
 	}
 	if f := read(sampleWith(3, 4, rawHeader(headerIPv6, 1000, udp6))); f.DstPort != 53 || f.Bytes != 140 || f.Etype != etherIPv6 {
 		t.Errorf("an IPv6 header alone: %v", f)

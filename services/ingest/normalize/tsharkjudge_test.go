@@ -133,8 +133,10 @@ func (j *judge) flow(r *dissectedRecord) (there, back map[string]string) {
 			w["firewall_rule"] = s[:8] + "-" + s[8:16] + "-" + s[16:]
 		}
 	}
-	if s := r.first("toplabeladdr"); plain(s) != "" {
-		w["mpls_ip"] = "[" + s + "]"
+	for _, name := range []string{"toplabeladdr", "toplabeladdr_v6"} {
+		if s := r.first(name); plain(s) != "" {
+			w["mpls_ip"] = "[" + s + "]"
+		}
 	}
 	back = maps.Clone(w)
 	for a, b := range map[string]string{

@@ -99,7 +99,7 @@ func (j *judge) options(r *dissectedRecord) {
 	number := func(name string) uint64 { n, _ := strconv.ParseUint(r.first(name), 10, 64); return n }
 	switch taken, size := number("sampling_packet_interval"), number("sampling_size"); {
 	case rate != "":
-	case r.first("selector_algorithm") == "3": // random n of N
+	case r.first("selector_algorithm") == "3" && size > 0: // random n of N
 		rate = strconv.FormatUint(number("sampling_population")/size, 10)
 	case taken > 0:
 		rate = strconv.FormatUint((taken+number("sampling_packet_space"))/taken, 10)
