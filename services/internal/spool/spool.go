@@ -41,13 +41,15 @@ const MinBytes = 4 * minSegment
 const (
 	minSegment = 1 << 20
 	maxSegment = 16 << 20
+	// share is the part of all that waits which a segment is at most, since it is lost
+	// as one: the disk may be full long before the spool may.
+	share = 16
 )
 
 // Spool is a queue on disk. It is safe for concurrent use.
 type Spool struct {
-	o       Options
-	segment int64 // bytes after which a new one is begun
-	unlock  func()
+	o      Options
+	unlock func()
 
 	mu sync.Mutex
 	// segments are in order, oldest first; the last is open for writing if file is set.
@@ -70,7 +72,7 @@ func Open(o Options) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the spool in %s: %w", o.Dir, err)
 	}
-	s := &Spool{o: o, segment: min(max(o.MaxBytes/16, minSegment), maxSegment), unlock: unlock, writeAt: (*os.File).WriteAt}
+	s := &Spool{o: o, unlock: unlock, writeAt: (*os.File).WriteAt}
 	if err := s.find(); err != nil {
 		unlock()
 		return nil, fmt.Errorf("cannot read the spool in %s: %w", o.Dir, err)
@@ -103,7 +105,7 @@ func (s *Spool) Append(frame []byte, records int) {
 
 // write puts a frame behind the newest segment's last, or leaves that as it was.
 func (s *Spool) write(frame []byte, records int) error {
-	if s.file != nil && s.segments[len(s.segments)-1].bytes >= s.segment {
+	if s.file != nil && s.segments[len(s.segments)-1].bytes >= min(max(s.bytes()/share, minSegment), maxSegment) {
 		s.closeFile()
 	}
 	if s.file == nil {

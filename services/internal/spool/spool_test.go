@@ -213,21 +213,8 @@ func TestDiskFull(t *testing.T) {
 	var why string
 	s := open(t, Options{Dir: t.TempDir(), Lost: func(n int64, w string) { lost += n; why = w }})
 	defer s.Close()
-	room := 3 << 20
-	s.writeAt = func(f *os.File, b []byte, at int64) (int, error) {
-		files, _ := filepath.Glob(filepath.Join(s.o.Dir, "*"+suffix))
-		used := 0
-		for _, name := range files {
-			st, _ := os.Stat(name)
-			used += int(st.Size())
-		}
-		if free := room - used; len(b) > free {
-			n, _ := f.WriteAt(b[:max(free, 0)], at)
-			return n, syscall.ENOSPC
-		}
-		return f.WriteAt(b, at)
-	}
-	s.segment = 1 << 20
+	room := int64(3 << 20)
+	s.writeAt = s.smallDisk(&room)
 	for n := range 10 {
 		s.Append(frame(n, 500<<10), 1)
 	}
@@ -252,6 +239,34 @@ func TestDiskFull(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[11]" {
 		t.Errorf("read %v once there is room again", got)
+	}
+}
+
+// smallDisk is a disk with room for so much.
+func (s *Spool) smallDisk(room *int64) func(f *os.File, b []byte, at int64) (int, error) {
+	return func(f *os.File, b []byte, at int64) (int, error) {
+		if free := *room - s.bytes(); int64(len(b)) > free {
+			n, _ := f.WriteAt(b[:max(free, 0)], at)
+			return n, syscall.ENOSPC
+		}
+		return f.WriteAt(b, at)
+	}
+}
+
+// TestLossIsASmallShare: what is dropped at a time is a sixteenth of what waits, and a
+// frame, whatever the spool might hold on a larger disk.
+func TestLossIsASmallShare(t *testing.T) {
+	var dropped []int64
+	s := open(t, Options{Dir: t.TempDir(), MaxBytes: 1 << 40, Lost: func(n int64, _ string) { dropped = append(dropped, n) }})
+	defer s.Close()
+	room := int64(40 << 20)
+	s.writeAt = s.smallDisk(&room)
+	const size = 64 << 10
+	for n := range 2000 {
+		s.Append(frame(n, size-frameHeader), 1)
+	}
+	if most := slices.Max(dropped); len(dropped) < 10 || most > room/share/size+1 {
+		t.Errorf("dropped %d records at a time", dropped)
 	}
 }
 

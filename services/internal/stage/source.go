@@ -15,6 +15,7 @@ import (
 
 	"github.com/flowledger/flowledger/services/internal/eventtime"
 	"github.com/flowledger/flowledger/services/internal/flow"
+	"github.com/flowledger/flowledger/services/internal/run"
 )
 
 // Errors of a Source.
@@ -77,9 +78,11 @@ type Source struct {
 	closed  bool
 	// stopped is closed when Run has ended: nobody writes any more.
 	stopped chan struct{}
-	// bye is closed when the last word is queued.
-	bye    chan struct{}
-	runErr atomic.Pointer[error] // why Run has ended
+	// bye is closed when the last word, which is last, is queued.
+	bye      chan struct{}
+	last     string
+	farewell time.Duration
+	runErr   atomic.Pointer[error] // why Run has ended
 }
 
 // NewSource makes a source. The name must be new for every start, since its
@@ -100,7 +103,8 @@ func NewSource(cfg Config, name string, topics []string, opts SourceOptions, reg
 		plan.topics = append(plan.topics, writerTopic{name: cfg.Topic(t), partitions: n, only: -1})
 	}
 	s := &Source{cfg: cfg, name: name, block: opts.Block, client: cfg.client(), m: newMetrics(reg, "source"),
-		log: log, plan: plan, started: time.Now(), topics: topics, counts: counts, plain: plain, tick: beforeAll, begun: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{})}
+		log: log, plan: plan, started: time.Now(), topics: topics, counts: counts, plain: plain, tick: beforeAll, begun: beforeAll, stopped: make(chan struct{}), bye: make(chan struct{}),
+		farewell: farewell}
 	for _, n := range counts {
 		s.seqs = append(s.seqs, make([]int64, n))
 		s.sealed = append(s.sealed, make([][]outBatch, n))
@@ -280,6 +284,7 @@ func (s *Source) sayBye(bye string) error {
 		tick = max(tick+1, s.begun, 1)
 	}
 	s.seal(tick, bye)
+	s.last = bye
 	close(s.bye)
 	return nil
 }
@@ -299,10 +304,7 @@ func (s *Source) Run(ctx context.Context) (err error) {
 		close(s.stopped)
 		s.client.close()
 	}()
-	if err := s.check(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	if reached, err := s.check(ctx); !reached {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -355,14 +357,49 @@ func (s *Source) keepRest() error {
 	return nil
 }
 
-func (s *Source) check(ctx context.Context) error {
+// check waits for Kafka and its topics, until the context ends, or a stop is said and
+// Kafka, which has never answered, still does not: only without a spool is that an
+// error, since what was said is lost.
+func (s *Source) check(ctx context.Context) (reached bool, err error) {
+	ctx, cancel := s.whileWanted(ctx)
+	defer cancel()
 	for {
 		err := awaitTopics(ctx, s.client, &s.cfg, s.writer.topics)
-		if err == nil || s.spooler == nil || ctx.Err() != nil || wrongPartitions(err) {
-			return err
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(context.Cause(ctx), errNeverReached) && s.spooler == nil:
+			return false, errNeverReached
+		case ctx.Err() != nil:
+			return false, nil
+		case s.spooler == nil || wrongPartitions(err):
+			return false, err
 		}
 		s.log.Warn("cannot reach Kafka, still trying", "error", err)
 	}
+}
+
+// errNeverReached ends the wait for a Kafka that has not answered since the start.
+var errNeverReached = errors.New("cannot reach Kafka: what was received since the start is lost")
+
+// farewell is for how long a Kafka that has never answered is waited for once a stop
+// is said: it may have come up just now.
+const farewell = 3 * time.Second
+
+// whileWanted is a context that ends a while after a stop is said.
+func (s *Source) whileWanted(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.bye:
+		}
+		if s.last == ByeStop && run.Pause(ctx, s.farewell) == nil {
+			cancel(errNeverReached)
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // ClockOffset is the broker's clock minus ours, by its answers of the last

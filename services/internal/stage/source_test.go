@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 )
 
 func TestSourceRefusesWhenTheQueueIsFull(t *testing.T) {
@@ -71,6 +72,39 @@ func TestSourceSaysGoodbyeEverywhere(t *testing.T) {
 		last := message{fields: log[len(log)-1].fields}
 		if err := last.parse(false); err != nil || last.bye != ByeStop || last.tick != 7 || !last.end || last.seq != 0 {
 			t.Errorf("flows.raw/%d ends with %+v, %v", p, last.header, err)
+		}
+	}
+}
+
+// TestStopWithoutKafka: a source that never reached Kafka does not wait for it when it
+// is told to stop. What was said waits in the spool; without one it is lost, and the
+// error says so.
+func TestStopWithoutKafka(t *testing.T) {
+	cfg := newBroker(t)
+	cfg.Brokers = []string{"127.0.0.1:1"} // nobody is there
+	for _, c := range []struct {
+		spool SpoolOptions
+		want  error
+	}{
+		{SpoolOptions{}, errNeverReached},
+		{SpoolOptions{Dir: t.TempDir(), MaxBytes: 1 << 30, After: time.Hour}, nil},
+	} {
+		src, err := NewSource(cfg, "ingest/test", []string{Events}, SourceOptions{Spool: c.spool}, nil, testLog(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.farewell = time.Millisecond
+		done := make(chan error, 1)
+		go func() { done <- src.Run(t.Context()) }()
+		if err := src.EndTick(7); err != nil {
+			t.Fatal(err)
+		}
+		if err := src.Close(t.Context(), ByeStop); !errors.Is(err, c.want) {
+			t.Errorf("with a spool in %q: got %v", c.spool.Dir, err)
+		}
+		<-done
+		if c.spool.Dir != "" && src.spooler.spool.Empty() {
+			t.Error("the spool is empty")
 		}
 	}
 }
