@@ -65,7 +65,7 @@ type Override struct {
 	Realm      uint32            `yaml:"realm" doc:"address space of their flows"`
 	VRFRealms  map[uint32]uint32 `yaml:"vrf_realms" doc:"address space by ingress VRF id"`
 	VLANRealms map[uint32]uint32 `yaml:"vlan_realms" doc:"address space by VLAN id"`
-	VNIRealms  map[uint32]uint32 `yaml:"vni_realms" doc:"address space by virtual network of VXLAN, Geneve and NVGRE"`
+	VNIRealms  map[uint32]uint32 `yaml:"vni_realms" doc:"address space by virtual network of VXLAN, Geneve and NVGRE, as sampled packets or records tell it"`
 	// Tunnels is which packet counts of a sampled one that is in a tunnel.
 	Tunnels string `yaml:"tunnels" doc:"of sampled packets in GRE, VXLAN, Geneve, IP or UDP, the flow of which one: inner (as if left out) or outer"`
 	// SamplingRate is 1 for unsampled, 0 for unknown.

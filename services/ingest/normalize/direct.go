@@ -151,6 +151,7 @@ func (d *direct) take(st *step) bool {
 		d.icmpCode = number
 		d.icmpCode.Mask = 1<<32 - 1
 	case opConnection: // only firewalls have it looked at
+	case opSegment, opTunnelKey: // and these, where realms depend on the record
 	default:
 		known = false
 	}

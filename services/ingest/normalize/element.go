@@ -18,6 +18,7 @@ const (
 	penIxia      = 3054
 	penNtop      = 35632
 	penVMware    = 6876
+	penAntrea    = 56506
 	penHuawei    = 2011
 	penCisco     = 9
 	penViptela   = 41916
@@ -190,6 +191,7 @@ const (
 	ieElementDataType        element = 339
 	ieElementName            element = 341
 	ieEnterprise             element = 346
+	ieLayer2Segment          element = 351
 	ieUserName               element = 371
 	ieFlowSelector           element = 390
 	ieFlowInterval           element = 396
@@ -249,6 +251,13 @@ const (
 	// "IPFIX for the distributed firewall").
 	ieBarracudaRule = element(penBarracuda)<<16 | 4
 	ieVMwareRule    = element(penVMware)<<16 | 950
+	// The virtual network of a tunnel (Open vSwitch).
+	ieVMwareTunnelKey = element(penVMware)<<16 | 892
+	// What network policies of Kubernetes did (Antrea, "Network Flow Visibility").
+	ieAntreaIngressPolicy = element(penAntrea)<<16 | 110
+	ieAntreaEgressPolicy  = element(penAntrea)<<16 | 112
+	ieAntreaIngressAction = element(penAntrea)<<16 | 139
+	ieAntreaEgressAction  = element(penAntrea)<<16 | 140
 	// Nokia's NAT log (Multiservice ISA and ESA Guide, "Template formats"): who is translated,
 	// with the address before translation behind an @.
 	ieNokiaNATSubscriber  = element(penNokia)<<16 | 93

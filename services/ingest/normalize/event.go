@@ -75,6 +75,7 @@ type eventWriter struct {
 	m          *message
 	e          *flowv1.Event
 	vrf, vlan  uint32
+	vni        uint32
 	typeCode   uint32
 	icmpFields bool
 }
@@ -149,6 +150,10 @@ func (w *eventWriter) known(el element, b []byte) bool {
 		w.vrf = uint32(uintOf(b))
 	case ieVLAN, ieDot1qVLAN:
 		w.vlan = uint32(uintOf(b))
+	case ieLayer2Segment:
+		w.vni = nonzeroVNI(w.vni, segmentVNI(uintOf(b)))
+	case ieVMwareTunnelKey:
+		w.vni = nonzeroVNI(w.vni, uintOf(b))
 	}
 	return false
 }
@@ -164,7 +169,7 @@ func (w *eventWriter) setTime(ns uint64) bool {
 // finish works out what depends on more than one field.
 func (w *eventWriter) finish(t *template) {
 	e := w.e
-	e.Realm = w.m.exp.realmOf(w.vrf, w.vlan)
+	e.Realm = w.m.exp.realmOf(w.vni, w.vrf, w.vlan)
 	if t.plan.natLog {
 		w.natLog(t)
 	}

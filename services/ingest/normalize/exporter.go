@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -262,9 +263,13 @@ func (n *Normalizer) forgetDomain(d *domain) {
 	n.domains--
 }
 
-// realmOf is the address space of a record: its VLAN's, its VRF's, or the exporter's.
-func (e *exporter) realmOf(vrf, vlan uint32) uint32 {
+// realmOf is the address space of a record: its virtual network's, its VRF's, its
+// VLAN's, or the exporter's.
+func (e *exporter) realmOf(vni, vrf, vlan uint32) uint32 {
 	if p := e.policy; p != nil {
+		if r, ok := p.VNIRealms[vni]; ok && vni != 0 {
+			return r
+		}
 		if r, ok := p.VRFRealms[vrf]; ok && vrf != 0 {
 			return r
 		}
@@ -276,17 +281,31 @@ func (e *exporter) realmOf(vrf, vlan uint32) uint32 {
 }
 
 // tellsRealms tells whether the address space depends on the record.
-func (o *Override) tellsRealms() bool { return o != nil && len(o.VRFRealms)+len(o.VLANRealms) > 0 }
+func (o *Override) tellsRealms() bool {
+	return o != nil && len(o.VNIRealms)+len(o.VRFRealms)+len(o.VLANRealms) > 0
+}
 
-// realmOfPacket is the address space of a sampled packet: its virtual network's,
-// or else as of any record.
+// realmOfPacket is the address space of a flow in a virtual network, 0 if in none.
 func (e *exporter) realmOfPacket(f *flowv1.Flow, vni uint32) uint32 {
-	if p := e.policy; p != nil && vni != 0 {
-		if r, ok := p.VNIRealms[vni]; ok {
-			return r
-		}
+	return e.realmOf(vni, f.IngressVrfId, uint32(nonzero(uint64(f.VlanId), uint64(f.SrcVlan))))
+}
+
+// segmentVNI is the virtual network of a layer2SegmentId (IANA element 351): its upper
+// byte says of VXLAN (1) or NVGRE (2), the lower three bytes which.
+func segmentVNI(v uint64) uint64 {
+	if kind := v >> 56; kind != 1 && kind != 2 {
+		return 0
 	}
-	return e.realmOf(f.IngressVrfId, uint32(nonzero(uint64(f.VlanId), uint64(f.SrcVlan))))
+	return v & 0xffffff
+}
+
+// nonzeroVNI keeps the virtual network that was told first; what has more than 32 bits
+// (STT) is none of those that have a realm.
+func nonzeroVNI(first uint32, v uint64) uint32 {
+	if first != 0 || v > math.MaxUint32 {
+		return first
+	}
+	return uint32(v)
 }
 
 // timeouts are the exporter's, in milliseconds, as told by options or else

@@ -11,6 +11,17 @@ const (
 	firewallUpdate  = 5
 )
 
+// statusDeniedByACL is the forwardingStatus of a packet that was dropped since an access
+// list denied it (RFC 7270 §4.12).
+const statusDeniedByACL = 129
+
+// What a rule of Antrea's network policies did, where it did not let through (elements
+// 139 and 140 of enterprise 56506).
+const (
+	antreaDrop   = 2
+	antreaReject = 3
+)
+
 // connKey names a connection of a firewall: ids are used again, so the
 // endpoints belong to it.
 type connKey struct {

@@ -85,6 +85,9 @@ const (
 	opFlowSpace
 	opApplicationID
 	opApplicationName
+	opPolicyAction
+	opSegment
+	opTunnelKey
 	opUser
 	opHTTPHost
 	opHTTPURL
@@ -152,6 +155,9 @@ var plainSteps = []struct {
 	{ieFirewallEvent, opFirewallEvent}, {ieCiscoFirewallEvent, opFirewallEvent},
 	{ieCiscoIngressACL, opFirewallRule}, {ieCiscoEgressACL, opFirewallRule},
 	{ieBarracudaRule, opRuleName}, {ieVMwareRule, opRuleNumber},
+	{ieAntreaEgressPolicy, opRuleName}, {ieAntreaIngressPolicy, opRuleName},
+	{ieAntreaEgressAction, opPolicyAction}, {ieAntreaIngressAction, opPolicyAction},
+	{ieLayer2Segment, opSegment}, {ieVMwareTunnelKey, opTunnelKey},
 	{ieCERTInitialFlags, opInitialFlags}, {ieCERTUnionFlags, opUnionFlags}, {ieBiflowDirection, opBiflowDirection},
 	{reverse(ieTCPFlags), opReverseFlags}, {ieCERTReverseInitial, opReverseInitialFlags}, {ieCERTReverseUnion, opReverseUnionFlags},
 	{reverse(ieClassOfService), opReverseTos}, {reverse(ieVLAN), opReverseVLAN}, {reverse(ieFlowEndReason), opReverseEndReason},

@@ -23,7 +23,7 @@ func (n *Normalizer) flowRecord(m *message, t *template, data []byte, bounds []s
 	icmp(p.icmp, f, s)
 	got := m.samplingOf(s.sel.rate(), s.sampler, f.InIf)
 	f.SamplingRate, f.SamplingKind = got.rate, got.kind
-	f.Realm = m.exp.realmOf(f.IngressVrfId, f.SrcVlan)
+	f.Realm = m.exp.realmOfPacket(f, s.vni)
 	f.VlanId = f.SrcVlan
 	if f.Etype == 0 {
 		f.Etype = etherType(f.SrcAddr)

@@ -78,7 +78,7 @@ func (i sampleInterface) forwardingStatus() uint32 {
 	case 4, 262: // too big, and not to be fragmented
 		return 133
 	case 9, 10, 13: // prohibited
-		return 129 // denied by an ACL
+		return statusDeniedByACL
 	case 257: // TTL exceeded
 		return 137
 	case 258: // ACL

@@ -28,6 +28,7 @@ type scratch struct {
 	sampler    uint64
 	sel        selector
 	connection uint64
+	vni        uint32 // virtual network, 0 if none
 }
 
 // run applies steps of a template's plan to one record. bounds holds start and end of
@@ -279,6 +280,14 @@ func (n *Normalizer) runLate(m *message, st *step, v uint64, data []byte, bounds
 		if v != 0 {
 			f.FirewallRule = strconv.FormatUint(v, 10)
 		}
+	case opPolicyAction:
+		if v == antreaDrop || v == antreaReject {
+			f.ForwardingStatus = statusDeniedByACL
+		}
+	case opSegment:
+		s.vni = nonzeroVNI(s.vni, segmentVNI(v))
+	case opTunnelKey:
+		s.vni = nonzeroVNI(s.vni, v)
 	case opUser:
 		if b := trimText(st.bytes(data, bounds)); len(b) > 0 {
 			f.User = n.texts.text(b)

@@ -44,6 +44,15 @@ func TestSubstitutes(t *testing.T) {
 	f("logical ones too", slices.Concat(physical, []spec{{ieIngressInterface, 4}, {ieEgressInterface, 4}}),
 		values(4, 11, 4, 12, 4, 3, 4, 0), interfaces, 3, 0)
 
+	denied := func(f *flowv1.Flow) []uint32 {
+		return []uint32{f.ForwardingStatus, uint32(len(f.FirewallRule))}
+	}
+	policies := []spec{{ieAntreaIngressPolicy, 4}, {ieAntreaIngressAction, 1}, {ieAntreaEgressPolicy, 4}, {ieAntreaEgressAction, 1}}
+	f("no policy", policies, values(4, 0, 1, 0, 4, 0, 1, 0), denied, 0, 0)
+	f("allowed by a policy", policies, values(4, 0x7765_6200, 1, 1, 4, 0, 1, 0), denied, 0, 3)
+	f("dropped by a policy", policies, values(4, 0, 1, 0, 4, 0x6462_0000, 1, antreaDrop), denied, statusDeniedByACL, 2)
+	f("rejected by a policy", policies, values(4, 0x6462_3100, 1, antreaReject, 4, 0x6462_0000, 1, 1), denied, statusDeniedByACL, 3)
+
 	vrf := func(f *flowv1.Flow) []uint32 { return []uint32{f.IngressVrfId, f.Realm} }
 	f("a VPN of SD-WAN", []spec{{ieViptelaVPN, 4}}, values(4, 512), vrf, 512, 7)
 	f("beside a VRF", []spec{{ieIngressVRF, 4}, {ieViptelaVPN, 4}}, values(4, 3, 4, 512), vrf, 3, 0)

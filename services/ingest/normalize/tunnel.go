@@ -17,15 +17,18 @@ const (
 	portVXLANit = 8472 // as Linux had it before there was a number
 	portGeneve  = 6081
 	portMPLS    = 6635 // RFC 7510
+	portVXLANge = 4790 // VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe)
+	portGTP     = 2152 // GTP-U (3GPP TS 29.281)
 
 	etherTransparent = 0x6558 // an Ethernet frame (RFC 7637)
 	// maxTunnels is how many tunnels in tunnels are followed.
 	maxTunnels = 4
 )
 
-// inside goes on to the packet in a tunnel (IP in IP, GRE, VXLAN, Geneve, Ethernet or
-// MPLS in IP): who talks to whom is said there. Where it is cut off or is not IP, the flow stays the
-// tunnel's. b is what follows the IP header.
+// inside goes on to the packet in a tunnel (IP in IP, GRE, VXLAN, Geneve, GTP, Ethernet
+// or MPLS in IP): who talks to whom is said there. Where it is cut off or is not IP, the
+// flow stays the tunnel's, and so it does of what mirrors packets that went elsewhere
+// (ERSPAN). b is what follows the IP header.
 func (p *packetReader) inside(proto uint8, b []byte) {
 	if p.outer || p.tunnels == maxTunnels {
 		return
@@ -48,6 +51,10 @@ func (p *packetReader) inside(proto uint8, b []byte) {
 			if b[8]&0x08 != 0 {
 				p.insideFrame(b[16:], uint32(uintOf(b[12:15])))
 			}
+		case portVXLANge:
+			p.insideGPE(b[8:])
+		case portGTP:
+			p.insideGTP(b[8:])
 		case portMPLS:
 			p.insideMPLS(b[8:])
 		case portGeneve: // RFC 8926 §3.4
@@ -56,6 +63,50 @@ func (p *packetReader) inside(proto uint8, b []byte) {
 				p.insideAny(binary.BigEndian.Uint16(b[10:]), b[16+options:], uint32(uintOf(b[12:15])))
 			}
 		}
+	}
+}
+
+// insideGPE skips the header of VXLAN-GPE, which names what follows if it says so (P),
+// and else has a frame behind it (draft-ietf-nvo3-vxlan-gpe §3).
+func (p *packetReader) insideGPE(b []byte) {
+	const instance, nextProtocol, version = 0x08, 0x04, 0x30
+	if len(b) < 8 || b[0]&instance == 0 || b[0]&version != 0 {
+		return
+	}
+	next := b[3]
+	if b[0]&nextProtocol == 0 {
+		next = 3
+	}
+	switch next {
+	case 1, 2:
+		p.insideIP(b[8:])
+	case 3:
+		p.insideFrame(b[8:], uint32(uintOf(b[4:7])))
+	case 5:
+		p.insideMPLS(b[8:])
+	}
+}
+
+// insideGTP skips the header of a GTP-U packet that carries a user's, and the
+// extension headers behind it (3GPP TS 29.281 §5.1, §5.2.1).
+func (p *packetReader) insideGTP(b []byte) {
+	const version1, user, optional, extended = 0x30, 0xff, 0x07, 0x04
+	if len(b) < 8 || b[0]&0xf0 != version1 || b[1] != user {
+		return
+	}
+	at := 8
+	if b[0]&optional != 0 {
+		at = 12
+		for more := b[0]&extended != 0; more && len(b) > at && b[at-1] != 0; {
+			if b[at] == 0 {
+				return
+			}
+			at += 4 * int(b[at]) // its last byte names the next one
+			more = len(b) >= at
+		}
+	}
+	if len(b) >= at {
+		p.insideIP(b[at:])
 	}
 }
 

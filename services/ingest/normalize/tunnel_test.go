@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/flowledger/flowledger/services/internal/netset"
@@ -54,6 +55,13 @@ func TestTunnels(t *testing.T) {
 	inner("GRE", outer4(47, values(2, 0, 2, 0x0800), tcp4))
 	inner("GRE with a checksum, key and number", outer4(47, values(2, 0xb000, 2, 0x0800, 4, 1, 4, 2, 4, 3), tcp4))
 	inner("NVGRE", outer4(47, values(2, 0x2000, 2, etherTransparent, 3, 9, 1, 1), plain))
+	gpe := func(flags, next uint64) []byte { return values(1, flags, 2, 0, 1, next, 3, 9, 1, 0) }
+	inner("VXLAN-GPE", outer4(17, udp(portVXLANge, gpe(0x0c, 3), plain)))
+	inner("VXLAN-GPE without a frame", outer4(17, udp(portVXLANge, gpe(0x0c, 1), tcp4)))
+	inner("VXLAN-GPE that does not say what follows", outer4(17, udp(portVXLANge, gpe(0x08, 1), plain)))
+	inner("GTP", outer4(17, udp(portGTP, values(1, 0x30, 1, 255, 2, 60, 4, 7), tcp4)))
+	inner("GTP with a number", outer4(17, udp(portGTP, values(1, 0x32, 1, 255, 2, 64, 4, 7, 2, 1, 1, 0, 1, 0), tcp4)))
+	inner("GTP with extension headers", outer4(17, udp(portGTP, values(1, 0x34, 1, 255, 2, 76, 4, 7, 2, 0, 1, 0, 1, 0x85, 1, 1, 2, 9, 1, 0x84, 1, 2, 6, 0, 1, 0), tcp4)))
 	inner("IP in IP", outer4(4, tcp4))
 	labels := values(4, 18<<12|0x03f, 4, 19<<12|0x13f)
 	inner("Ethernet in IP", outer4(143, plain))
@@ -86,6 +94,9 @@ func TestTunnels(t *testing.T) {
 	outer("GRE of another version", 47, 0, Default(), outer4(47, values(2, 1, 2, 0x0800), tcp4))
 	outer("MPLS cut off", 137, 0, Default(), outer4(137, labels[:4], labels[:4], labels[:4]))
 	outer("no IP under MPLS", 137, 0, Default(), outer4(137, labels, plain))
+	outer("mirrored packets (ERSPAN)", 47, 0, Default(), outer4(47, values(2, 0x1000, 2, 0x88be, 4, 1, 8, 0), plain))
+	outer("GTP's own messages", 17, portGTP, Default(), outer4(17, udp(portGTP, values(1, 0x30, 1, 1, 2, 60, 4, 7), tcp4)))
+	outer("GTP with an extension header of no length", 17, portGTP, Default(), outer4(17, udp(portGTP, values(1, 0x34, 1, 255, 2, 60, 4, 7, 2, 0, 1, 0, 1, 0x85), tcp4[:0], values(4, 0), tcp4)))
 	outer("GRE cut off", 47, 0, Default(), outer4(47, values(2, 0xb000, 2, 0x0800, 4, 1)))
 	fragment := func(more uint64) []byte {
 		return outer6(44, values(1, 4, 1, 0, 2, more, 4, 0), tcp4)
@@ -116,6 +127,16 @@ func TestRealmsOfVirtualNetworks(t *testing.T) {
 		f = only(t, run(cfg, sflowDatagram(sampleWith(3, 4, frame, recordOf(extendedVNIIngress, values(4, vni))))))
 		if f.Realm != want {
 			t.Errorf("network %d by the agent's word: realm %d, want %d", vni, f.Realm, want)
+		}
+		for _, told := range []struct {
+			spec  spec
+			value uint64
+		}{{spec{ieLayer2Segment, 8}, 1<<56 | vni}, {spec{ieLayer2Segment, 8}, 2<<56 | vni}, {spec{ieVMwareTunnelKey, 3}, vni}, {spec{ieVMwareTunnelKey, 8}, vni}} {
+			specs := slices.Concat(tuple, []spec{{ieVLAN, 2}, told.spec})
+			record := append(tupleValues(100, 1), values(2, 77, uint64(told.spec.length), told.value)...)
+			if f := only(t, run(cfg, ipfix().template(300, specs...).set(300, record...).datagram())); f.Realm != want {
+				t.Errorf("network %d by %v: realm %d, want %d", vni, told.spec, f.Realm, want)
+			}
 		}
 	}
 }
