@@ -46,6 +46,15 @@ const (
 
 	ntopInV9 = 57472
 
+	// ipfixprobe ("DNS plugin"): the question, and of the answers how many there are and
+	// the first one, as text.
+	ieCESNETDNSCode    = element(penCESNET)<<16 | 1
+	ieCESNETDNSName    = element(penCESNET)<<16 | 2
+	ieCESNETDNSType    = element(penCESNET)<<16 | 3
+	ieCESNETDNSTTL     = element(penCESNET)<<16 | 5
+	ieCESNETDNSData    = element(penCESNET)<<16 | 7
+	ieCESNETDNSAnswers = element(penCESNET)<<16 | 14
+
 	// Cisco AVC (Metric Definition Guide, appendix B, "DPI/L7 Extracted Fields"):
 	// application id (4 bytes), sub-application id (2 bytes), value.
 	ieCiscoSubApplicationValue = element(penCisco)<<16 | 12235
@@ -67,7 +76,9 @@ const maxResourceRecords = 128
 
 // dnsPlan says where in a template the fields of DNS stand; -1 is nowhere.
 type dnsPlan struct {
-	query, kind, code, ttl, response int
+	query, kind, code, ttl, response, answers int
+	// first tells that response is the first answer alone.
+	first bool
 	// avc are the fields of AVC, of which each says itself what it is.
 	avc []int
 }
@@ -91,8 +102,10 @@ func (c *compiler) dnsFields() {
 		}
 	}
 	d := dnsPlan{
-		query: at(ieNtopDNSQuery, ieNprobeDNSQuery), kind: at(ieNtopDNSType, ieNprobeDNSType), code: at(ieNtopDNSCode, ieNprobeDNSCode),
-		ttl: at(ieNtopDNSTTL, ieNprobeDNSTTL), response: at(ieNtopDNSResponse, ieNprobeDNSResponse),
+		query: at(ieNtopDNSQuery, ieNprobeDNSQuery, ieCESNETDNSName), kind: at(ieNtopDNSType, ieNprobeDNSType, ieCESNETDNSType),
+		code: at(ieNtopDNSCode, ieNprobeDNSCode, ieCESNETDNSCode), ttl: at(ieNtopDNSTTL, ieNprobeDNSTTL, ieCESNETDNSTTL),
+		response: at(ieNtopDNSResponse, ieNprobeDNSResponse, ieCESNETDNSData), answers: at(ieCESNETDNSAnswers),
+		first: c.l.has(ieCESNETDNSName),
 	}
 	for i := range c.fields {
 		if c.fields[i].element == ieCiscoSubApplicationValue {
@@ -186,7 +199,7 @@ func (n *Normalizer) readMore(m *message, t *template, data []byte, bounds []spa
 func (n *Normalizer) readDNS(t *template, data []byte, bounds []span, f *flowv1.Flow) {
 	p := t.plan.dns
 	if p.query >= 0 {
-		if d := p.ntop(t, data, bounds); d != nil {
+		if d := p.message(t, data, bounds); d != nil {
 			n.dns.messages = append(n.dns.messages, d)
 		}
 	}
@@ -208,8 +221,9 @@ func (n *Normalizer) readDNS(t *template, data []byte, bounds []span, f *flowv1.
 	}
 }
 
-// ntop makes the message of nProbe's fields; nil where the flow is none of DNS.
-func (p *dnsPlan) ntop(t *template, data []byte, bounds []span) *flowv1.Dns {
+// message makes the message of nProbe's or ipfixprobe's fields; nil where the flow is
+// none of DNS, or of ipfixprobe's, who tells both ways apart, no answer.
+func (p *dnsPlan) message(t *template, data []byte, bounds []span) *flowv1.Dns {
 	field := func(i int) []byte {
 		if i < 0 {
 			return nil
@@ -223,6 +237,14 @@ func (p *dnsPlan) ntop(t *template, data []byte, bounds []span) *flowv1.Dns {
 		return nil
 	}
 	ttl := uint32(uintOf(field(p.ttl)))
+	if p.first {
+		text := textOf(field(p.response))
+		if d.ResponseCode == 0 && text == "" && uintOf(field(p.answers)) == 0 {
+			return nil
+		}
+		d.Answers = firstAnswer(d, text, ttl)
+		return d
+	}
 	for _, word := range strings.FieldsFunc(textOf(field(p.response)), func(r rune) bool { return strings.ContainsRune(",; ", r) }) {
 		a := ntopAnswer(word)
 		a.Name = d.DnsName
@@ -238,10 +260,11 @@ func (p *dnsPlan) ntop(t *template, data []byte, bounds []span) *flowv1.Dns {
 const (
 	typeA     = 1
 	typeCNAME = 5
+	typeTXT   = 16
 	typeAAAA  = 28
 )
 
-var typeNames = map[string]uint32{"A": typeA, "NS": 2, "CNAME": typeCNAME, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": typeAAAA, "SRV": 33}
+var typeNames = map[string]uint32{"A": typeA, "NS": 2, "CNAME": typeCNAME, "SOA": 6, "PTR": 12, "MX": 15, "TXT": typeTXT, "AAAA": typeAAAA, "SRV": 33}
 
 // ntopAnswer reads an answer as nProbe writes it: 216.58.205.67/A.
 func ntopAnswer(word string) *flowv1.DnsAnswer {
@@ -257,6 +280,34 @@ func ntopAnswer(word string) *flowv1.DnsAnswer {
 		a.Type = typeAAAA
 	}
 	return a
+}
+
+// firstAnswer is the first answer to a question, of ipfixprobe's text; none where that
+// says more than an address or a name, and other things of other types.
+func firstAnswer(d *flowv1.Dns, text string, ttl uint32) []*flowv1.DnsAnswer {
+	a := &flowv1.DnsAnswer{Name: d.DnsName, Type: d.QueryType, Ttl: ttl, Data: text}
+	if addr, err := netip.ParseAddr(text); err == nil {
+		a.Type = typeAAAA
+		if addr.Is4() {
+			a.Type = typeA
+		}
+		return []*flowv1.DnsAnswer{a}
+	}
+	switch d.QueryType {
+	case typeTXT:
+	case typeA, typeAAAA: // an alias, which the address belongs to
+		a.Type = typeCNAME
+		fallthrough
+	default:
+		a.Data = domainName([]byte(text))
+		if strings.Contains(text, " ") {
+			return nil
+		}
+	}
+	if a.Data == "" {
+		return nil
+	}
+	return []*flowv1.DnsAnswer{a}
 }
 
 // tellDNS makes messages of what was read, each with the flow's ends: the side with

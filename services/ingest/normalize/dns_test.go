@@ -120,6 +120,45 @@ func TestDNSOfNprobe(t *testing.T) {
 	}
 }
 
+// TestDNSOfIpfixprobe is by its plugin's tests: the answers are those that it tells, of
+// which what is neither an address nor a name is none, and a question alone is no message.
+func TestDNSOfIpfixprobe(t *testing.T) {
+	specs := append(append([]spec(nil), tuple...), spec{ieCESNETDNSAnswers, 2}, spec{ieCESNETDNSCode, 1}, spec{ieCESNETDNSType, 2},
+		spec{ieCESNETDNSTTL, 4}, spec{ieCESNETDNSName, variable}, spec{ieCESNETDNSData, variable}, spec{ieFlowmonHTTPHost, variable}, spec{ieFlowmonHTTPURL, variable})
+	counted := func(s string) []byte { return append([]byte{byte(len(s))}, s...) }
+	record := func(answers, code, kind, ttl uint64, name, data string) []byte {
+		return joined(values(4, 0x0a000035, 4, 0x0a000001, 2, 53, 2, 40000, 1, 17, 4, 200, 4, 1, 2, answers, 1, code, 2, kind, 4, ttl),
+			counted(name), counted(data), counted("h.example"), counted("/u"))
+	}
+	body := joined(
+		record(0, 0, 1, 0, "kernel.org", ""),
+		record(3, 0, 1, 360, "kernel.org", "199.204.44.194"),
+		record(2, 0, 28, 60, "www.example.com", "edge.example.net"),
+		record(1, 0, 12, 21599, "4.4.8.8.in-addr.arpa", "google-public-dns-b.google.com"),
+		record(5, 0, 15, 599, "google.com", "20 alt1.aspmx.l.google.com"),
+		record(2, 0, 16, 3042, "youtube.com", "v=spf1 include:google.com mx -all"),
+		record(0, 3, 1, 0, "gone.example.com", ""))
+	out := run(Default(), ipfix().template(300, specs...).set(300, body...).datagram())
+	if len(out.Flows) != 7 || out.Flows[0].DnsName != "kernel.org" || out.Flows[0].HttpHost != "h.example" || out.Flows[0].HttpUrl != "/u" {
+		t.Errorf("%v", out.Flows)
+	}
+	message := func(name, kind, rest string) string {
+		return `{"client_addr":"10.0.0.1","server_addr":"10.0.0.53","dns_name":"` + name + `","query_type":` + kind + rest + `}`
+	}
+	answer := func(name, answer string) string { return `,"answers":[{"name":"` + name + `",` + answer + `}]` }
+	want := []string{
+		message("kernel.org", "1", answer("kernel.org", `"type":1,"ttl":360,"data":"199.204.44.194"`)),
+		message("www.example.com", "28", answer("www.example.com", `"type":5,"ttl":60,"data":"edge.example.net"`)),
+		message("4.4.8.8.in-addr.arpa", "12", answer("4.4.8.8.in-addr.arpa", `"type":12,"ttl":21599,"data":"google-public-dns-b.google.com"`)),
+		message("google.com", "15", ""),
+		message("youtube.com", "16", answer("youtube.com", `"type":16,"ttl":3042,"data":"v=spf1 include:google.com mx -all"`)),
+		message("gone.example.com", "1", `,"response_code":3`),
+	}
+	if d := cmp.Diff(rendered(out), want); d != "" {
+		t.Errorf("(-got, +want)\n%s", d)
+	}
+}
+
 // TestDNSOfAVC is by appendix B of Cisco's Metric Definition Guide; of the captures of
 // NBAR none has the element.
 func TestDNSOfAVC(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	penNtop      = 35632
 	penVMware    = 6876
 	penAntrea    = 56506
+	penCESNET    = 8057
+	penFlowmon   = 39499
 	penHuawei    = 2011
 	penCisco     = 9
 	penViptela   = 41916
@@ -247,6 +249,9 @@ const (
 	ieNtopHTTPURL        = element(penNtop)<<16 | 180
 	ieNtopDNSQuery       = element(penNtop)<<16 | 205
 	ieViptelaVPN         = element(penViptela)<<16 | 4321
+	// HTTP, as ipfixprobe and Flowmon tell it (ipfixprobe, "HTTP plugin").
+	ieFlowmonHTTPHost = element(penFlowmon)<<16 | 1
+	ieFlowmonHTTPURL  = element(penFlowmon)<<16 | 2
 	// Rules by name ("Reporting of Network Flow Information with IPFIX") and by number (NSX,
 	// "IPFIX for the distributed firewall").
 	ieBarracudaRule = element(penBarracuda)<<16 | 4

@@ -173,5 +173,6 @@ var plainSteps = []struct {
 	{ieNprobeAppName, opApplicationName}, {ieNtopAppName, opApplicationName}, {ieIxiaAppName, opApplicationName},
 	{ieCiscoUser, opUser}, {ieUserName, opUser}, {iePANUserID, opUser},
 	{ieHTTPHost, opHTTPHost}, {ieHTTPTarget, opHTTPURL}, {ieNprobeHTTPURL, opHTTPURL}, {ieNtopHTTPURL, opHTTPURL},
-	{ieNprobeDNSQuery, opDNSName}, {ieNtopDNSQuery, opDNSName},
+	{ieFlowmonHTTPHost, opHTTPHost}, {ieFlowmonHTTPURL, opHTTPURL},
+	{ieNprobeDNSQuery, opDNSName}, {ieNtopDNSQuery, opDNSName}, {ieCESNETDNSName, opDNSName},
 }
