@@ -28,9 +28,10 @@ captures are merged by time. The time of reception is the capture's. At the end
 of the input everything open is closed with close_reason end_of_input. IPFIX that
 was sent over TCP is read too, not through TLS.
 
-Besides captures it takes AWS VPC flow logs (text or Parquet, gzip or zstd too)
-and Zeek's dns.log (JSON or TSV), told apart by content. A line of a log is received
-when its own interval ends. A folder stands for all files below it.
+Besides captures it takes AWS VPC flow logs (text, Parquet, in the JSON of Firehose or
+CloudWatch, gzip or zstd too) and Zeek's dns.log (JSON or TSV), told apart by content.
+A line of a log is received when its own interval ends. A folder stands for all files
+below it.
 
 --emit chooses what is printed:
   flows      every report as one exporter made it
