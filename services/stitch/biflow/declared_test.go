@@ -95,7 +95,7 @@ func TestDeclaredServers(t *testing.T) {
 		{"the only side that spoke, though both would have been seen", declare(at), []*flowv1.Flow{udp(server, client, 0, 5, 2)},
 			"10.0.0.1:443>10.0.0.2:40000 0/2 known_port 0.80 reverse_unobserved idle\n"},
 		{"the only side that spoke is more than a port of whatever server", declare(anywhere), []*flowv1.Flow{udp(server, client, 0, 5, 2)},
-			"10.0.0.2:40000>10.0.0.1:443 2/0 first_seen 0.80 unanswered idle\n"},
+			"10.0.0.2:40000>10.0.0.1:443 2/0 first_seen 0.65 unanswered idle\n"},
 		{"who spoke first comes before it", declare(at), []*flowv1.Flow{udp(server, client, 0, 5, 2), udp(client, server, 1, 5, 3)},
 			"10.0.0.2:40000>10.0.0.1:443 2/3 first_seen 0.75 established idle\n"},
 		{"the exporter's word comes before it", declare(at),

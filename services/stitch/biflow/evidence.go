@@ -119,8 +119,8 @@ func agree(a, b uint8) uint8 {
 //
 // That only one side spoke means little while the report of the other may still
 // be on its way: a known server port outranks it. Once the conversation is over
-// it means that this side spoke first, whatever the ports; only what is declared
-// of a host itself says more.
+// it means that this side spoke first, whatever the ports, but for those that no client
+// is given (answers); only what is declared of a host itself says more.
 //
 // The order alone of a biflow's two halves stands where its confidence puts it: there
 // are exporters that put first what they saw first, and such that sort by address.
@@ -144,8 +144,8 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 	}
 	list = [8]opinion{told, {role, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
-	case final && sole.percent > 0 && port.percent < sureDeclared:
-		list[4] = sole
+	case final && sole.percent > 0 && port.percent < sureDeclared && !c.answers(sole.side, port):
+		list[4], list[5] = sole, port
 	case port.percent > sureLowerPort:
 		list[4], list[5], list[6], list[7] = port, sole, byOrder, opinion{far, elsewhere}
 	default:
@@ -242,6 +242,12 @@ func (c *conv) soleVerdict(final, sampled bool) verdict {
 	return verdict{side, sureSole}
 }
 
+// answers tells that a side speaks from a known port below 1024, which only servers are
+// given (RFC 6335 §6: System Ports), so that alone it answers what was not reported.
+func (c *conv) answers(side uint8, port opinion) bool {
+	return port.percent >= sureKnownPort && port.side != side && c.half[side].port < 1024
+}
+
 // begins tells whether a half that is alone can be the beginning of a conversation. One
 // of TCP that acknowledges answers something, so that the other half is missing; what
 // has no ports, though its protocol has, are the later fragments of packets.
@@ -289,7 +295,7 @@ func (c *conv) portVerdict(low, high standing) opinion {
 		}
 		return opinion{verdict{client, sureKnownPort}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_KNOWN_PORT}
 	}
-	if best > least && (best >= common || ports[1-server] >= 1024) {
+	if best > least && (best >= common || ports[1-server] >= 1024 && !isPrivileged(ports[server])) {
 		if best == registered && ports[server] <= lastOldEphemeral && ports[1-server] < firstEphemeral {
 			return opinion{}
 		}
@@ -299,7 +305,7 @@ func (c *conv) portVerdict(low, high standing) opinion {
 		server = 1
 	}
 	percent := uint8(sureLowerPort)
-	if (ports[0] < 1024) != (ports[1] < 1024) {
+	if ports[server] < firstPrivileged && ports[1-server] >= 1024 {
 		percent = sureReservedPort
 	}
 	return opinion{verdict{1 - server, percent}, flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_LOWER_PORT}

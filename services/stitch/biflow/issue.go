@@ -21,7 +21,7 @@ func (t *Table) issue(c *conv, reason flowv1.CloseReason, out outlet) {
 	b.TimeUpdatedNs = t.now.Ns()
 	b.InitiatorEvidence, b.InitiatorConfidence = j.evidence, float32(j.percent)/100
 	b.DirectionRevised, b.DirectionConflict = c.has(revised), c.has(conflict)
-	b.ConnState, b.CloseReason = c.state(j.side, &sent), reason
+	b.ConnState, b.CloseReason = c.state(j.side, &sent, o.rate > 1), reason
 	b.SamplingRate = o.rate
 	if o.mixed {
 		b.SamplingRate = 1

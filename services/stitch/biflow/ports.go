@@ -26,10 +26,16 @@ const (
 	// firstEphemeral is the first that clients of today are given: by Linux, where IANA
 	// and Windows say 49152 (RFC 6335 §6).
 	firstEphemeral = 32768
+	// firstPrivileged to 1023 are given to clients that must show that they are privileged: of
+	// rlogin and rsh (RFC 1282), and of Sun's RPC, as NFS (bindresvport: from 600 on).
+	firstPrivileged = 512
 	// ftpData is the port that FTP servers connect from, to the port that the client told
 	// them. What they listen on for data, in passive mode, is another (RFC 959 §3.2).
 	ftpData = 20
 )
+
+// isPrivileged tells ports that a client may have been given for its rights.
+func isPrivileged(port uint16) bool { return port >= firstPrivileged && port < 1024 }
 
 // sure is how sure it is that an endpoint of this standing is the server, where the
 // other's is less. A port that is declared for all hosts may still be a client's by

@@ -131,9 +131,14 @@ func TestPortsTellTheServer(t *testing.T) {
 		{flow.ProtoTCP, 51000, 443, sureKnownPort},
 		{flow.ProtoTCP, 1998, 443, sureKnownPort},    // a client's port that happens to be registered
 		{flow.ProtoTCP, 40000, 1998, sureKnownPort},  // only the registry knows it
-		{flow.ProtoTCP, 1998, 900, sureReservedPort}, // an unlisted reserved port against a registered one
+		{flow.ProtoTCP, 1998, 400, sureReservedPort}, // an unlisted reserved port against a registered one
+		{flow.ProtoTCP, 1998, 900, sureLowerPort},    // which may be one of a privileged client
 		{flow.ProtoSCTP, 40000, 36412, sureKnownPort},
-		{flow.ProtoTCP, 40000, 1023, sureReservedPort},
+		{flow.ProtoTCP, 40000, 450, sureKnownPort}, // only the registry knows it
+		{flow.ProtoTCP, 40000, 1023, sureLowerPort},
+		{flow.ProtoTCP, 50500, 609, sureLowerPort}, // registered, and a privileged client's
+		{flow.ProtoUDP, 50500, 609, sureLowerPort},
+		{flow.ProtoTCP, 50500, 636, sureKnownPort},     // LDAP, which is common
 		{flow.ProtoTCP, 800, 2049, sureKnownPort},      // NFS, from a reserved port
 		{flow.ProtoTCP, ftpData, 40000, sureKnownPort}, // FTP in active mode
 		{flow.ProtoTCP, ftpData, 8080, sureKnownPort},

@@ -7,8 +7,9 @@ import (
 )
 
 // state says how the conversation fares, as far as is known now and by what each
-// half sent.
-func (c *conv) state(client uint8, sent *[2]volume) flowv1.ConnState {
+// half sent. Where packets were sampled the answer may have been missed, but for TCP: of a
+// client that is answered few packets are SYNs.
+func (c *conv) state(client uint8, sent *[2]volume, sampled bool) flowv1.ConnState {
 	cl, sv := &c.half[client], &c.half[1-client]
 	switch {
 	case c.has(denied):
@@ -17,7 +18,7 @@ func (c *conv) state(client uint8, sent *[2]volume) flowv1.ConnState {
 		return c.answered(client, sent)
 	case c.oneWay():
 		return flowv1.ConnState_CONN_STATE_ONE_WAY
-	case sv.segments > 0, !c.has(reverse):
+	case sv.segments > 0, !c.has(reverse), sampled && c.proto != flow.ProtoTCP:
 		// Only the answer was seen, or the way back may pass elsewhere: a
 		// missing half is no evidence of a failed connection.
 		return flowv1.ConnState_CONN_STATE_REVERSE_UNOBSERVED
