@@ -25,7 +25,7 @@ type direct struct {
 	srcAddr, dstAddr, nextHop, bgpNextHop  flow.BytesAt
 	proto, srcPort, dstPort, inIf, sampler flow.NumberAt
 	start, end                             flow.NumberAt
-	direction                              flow.NumberAt
+	direction, tcpFlags                    flow.NumberAt
 	hasDirection, relative, packetsUnknown bool
 
 	// typeCode is where both are told in one number, icmpType and icmpCode where each is.
@@ -142,6 +142,8 @@ func (d *direct) take(st *step) bool {
 		d.end = number
 	case opDirection:
 		d.direction, d.hasDirection = number, true
+	case opTCPFlags:
+		d.tcpFlags = number
 	case opICMPTypeCode:
 		d.typeCode = number
 	case opICMPType:
@@ -283,7 +285,8 @@ func (n *Normalizer) directRecord(m *message, d *direct, data []byte, out *Resul
 	if icmp {
 		srcPort, dstPort, pattern = 0, 0, w.patternOfICMP(d)
 	}
-	m.exp.reverse.observe(src, dst, uint32(srcPort), uint32(dstPort), uint32(proto))
+	m.exp.reverse.observe(src, dst, uint32(srcPort), uint32(dstPort), uint32(proto),
+		acknowledges(uint32(d.tcpFlags.Of(all)), w.common.SamplingRate), int64(m.receivedNs))
 	own.ReverseObservable = m.exp.reverse.observable()
 
 	at := len(out.wire)

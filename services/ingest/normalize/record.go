@@ -92,7 +92,7 @@ func (n *Normalizer) emit(m *message, p *plan, f *flowv1.Flow, s *scratch, out *
 
 // finish hands a flow to the result.
 func (n *Normalizer) finish(m *message, f *flowv1.Flow, out *Result) {
-	m.exp.reverse.observe(f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort, f.Proto)
+	m.exp.reverse.observe(f.SrcAddr, f.DstAddr, f.SrcPort, f.DstPort, f.Proto, acknowledges(f.TcpFlags, f.SamplingRate), int64(m.receivedNs))
 	f.ReverseObservable = m.exp.reverse.observable()
 	out.add(f)
 }
@@ -153,11 +153,8 @@ func (n *Normalizer) wayBack(m *message, f *flowv1.Flow, s *scratch, out *Result
 	b.PostSrcPort, b.PostDstPort = f.PostDstPort, f.PostSrcPort
 	b.Proto, b.Etype, b.Realm = f.Proto, f.Etype, f.Realm
 	b.IcmpType, b.IcmpCode = f.IcmpType, f.IcmpCode
-	switch { // a request is answered by a reply
-	case f.Proto == flow.ProtoICMP && f.IcmpType == 8:
-		b.IcmpType = 0
-	case f.Proto == flow.ProtoICMPv6 && f.IcmpType == 128:
-		b.IcmpType = 129
+	if flow.IsICMP(uint8(f.Proto)) && (f.IcmpType != 0 || f.Bytes|f.Packets != 0) { // else it was not told
+		b.IcmpType = uint32(flow.ICMPWayBack(uint8(f.Proto), uint8(f.IcmpType)))
 	}
 	b.Bytes, b.Packets, b.PacketsUnknown = s.reverseBytes, s.reversePackets, f.PacketsUnknown
 	b.TcpFlags, b.InitialTcpFlags, b.IpTos = s.reverseFlags, s.reverseInitial, s.reverseTos

@@ -3,6 +3,8 @@ package normalize
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/flowledger/flowledger/services/internal/flow"
 )
 
 const (
@@ -21,22 +23,31 @@ type reverseWatch struct {
 	flows   int      // in this window
 	matches int      // in this window
 	before  int      // in the window before
+
+	symmetry symmetry
 }
 
-// observe takes in a flow.
-func (w *reverseWatch) observe(srcAddr, dstAddr []byte, srcPort, dstPort, proto uint32) {
+// observe takes in a flow, received at now. acknowledges is TCP's.
+func (w *reverseWatch) observe(srcAddr, dstAddr []byte, srcPort, dstPort, proto uint32, acknowledges bool, now int64) {
 	if w.flows++; w.flows > reverseWindow {
 		w.before, w.matches, w.flows = w.matches, 0, 0
 	}
-	if w.matches >= reverseMatches {
+	testing := proto == flow.ProtoTCP && w.symmetry.testing(now)
+	if w.matches >= reverseMatches && !testing {
 		return // as much as this window can tell
 	}
 	src := endpointHash(srcAddr, srcPort)
 	dst := endpointHash(dstAddr, dstPort)
 	conv := src + dst ^ uint64(proto)*0x9e3779b97f4a7c15
-	dir := uint32(1)
+	way := uint32(1)
 	if src < dst {
-		dir = 2
+		way = 2
+	}
+	if testing {
+		w.symmetry.observe(symmetryTest{uint32(conv * 0x9e3779b97f4a7c15 >> 32), uint32(endpointHash(srcAddr, 0)), uint8(way)}, acknowledges, now)
+	}
+	if w.matches >= reverseMatches {
+		return
 	}
 	if w.slots == nil {
 		w.slots = make([]uint32, reverseSlots)
@@ -44,18 +55,19 @@ func (w *reverseWatch) observe(srcAddr, dstAddr []byte, srcPort, dstPort, proto 
 	slot := &w.slots[conv>>54]
 	tag := uint32(conv) &^ 3
 	if *slot&^3 != tag {
-		*slot = tag | dir
+		*slot = tag | way
 		return
 	}
-	if *slot |= dir; *slot&3 == 3 {
+	if *slot |= way; *slot&3 == 3 {
 		w.matches++
 		*slot = tag
 	}
 }
 
-// observable tells whether the exporter has lately reported both directions.
+// observable tells whether the exporter has lately reported both directions, and does so of
+// most conversations.
 func (w *reverseWatch) observable() bool {
-	return w.matches >= reverseMatches || w.before >= reverseMatches
+	return (w.matches >= reverseMatches || w.before >= reverseMatches) && !w.symmetry.lacking
 }
 
 // endpointHash mixes an address and a port.

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -105,6 +106,28 @@ func TestBiflowDirection(t *testing.T) {
 	f(1, flowv1.InitiatorHint_INITIATOR_HINT_SOURCE)
 	f(2, flowv1.InitiatorHint_INITIATOR_HINT_DESTINATION)
 	f(3, flowv1.InitiatorHint_INITIATOR_HINT_UNSPECIFIED)
+}
+
+// Of a biflow's ways one asks, and the other replies. A type of 0 of a way that had no
+// packets was not told.
+func TestICMPOfTheWayBack(t *testing.T) {
+	specs := []spec{{ieSrcIPv4, 4}, {ieDstIPv4, 4}, {ieProtocol, 1}, {ieICMPTypeCode4, 2}, {iePacketDelta, 4}, {reverse(iePacketDelta), 4}}
+	f := func(typ, there uint64, want ...uint32) {
+		t.Helper()
+		out := run(Default(), ipfix().template(300, specs...).set(300, values(4, 1, 4, 2, 1, 1, 2, typ<<8, 4, there, 4, 3)...).datagram())
+		var got []uint32
+		for _, f := range out.Flows {
+			got = append(got, f.IcmpType)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("type %d, %d packets: types %d, want %d", typ, there, got, want)
+		}
+	}
+	f(8, 3, 8, 0)
+	f(0, 3, 0, 8)
+	f(13, 3, 13, 14)
+	f(3, 3, 3, 3)
+	f(0, 0, 0)
 }
 
 func TestSampling(t *testing.T) {
@@ -365,6 +388,62 @@ func TestReverseObservable(t *testing.T) {
 	if send(1, 2, 5001) {
 		t.Error("still observable long after the last answer")
 	}
+}
+
+// TestOneWayIsNotObservable: an exporter that reports one way of most conversations of TCP
+// tells nothing by a missing answer, though it reports some both ways; who acknowledges
+// to everybody does not make it one.
+func TestOneWayIsNotObservable(t *testing.T) {
+	const syn, established, synAck = 0x02, 0x1b, 0x12
+	f := func(name string, want bool, talk func(minute uint64, report func(src, dst, port, flags uint64))) {
+		t.Helper()
+		n, out := New(Default()), &Result{}
+		n.Datagram(v9().template(300, append(append([]spec(nil), tuple...), spec{ieTCPFlags, 1})...).datagram(), out)
+		for minute := range uint64(6) {
+			talk(minute, func(src, dst, port, flags uint64) {
+				d := v9().set(300, values(4, src, 4, dst, 2, port, 2, 65536-port, 1, 6, 4, 100, 4, 2, 1, flags)...).datagram()
+				d.ReceivedNs += minute * 60e9
+				n.Datagram(d, out)
+			})
+		}
+		if got := out.Flows[len(out.Flows)-1].ReverseObservable; got != want {
+			t.Errorf("%s: observable %t, want %t", name, got, want)
+		}
+	}
+	// of each ten conversations, both ways of so many; the others' answers go elsewhere
+	share := func(both uint64) func(uint64, func(src, dst, port, flags uint64)) {
+		return func(minute uint64, report func(src, dst, port, flags uint64)) {
+			for i := range uint64(200) {
+				port := 1000 + minute*200 + i
+				report(1000+i%50, 2, port, established)
+				if i%10 < both {
+					report(2, 1000+i%50, 65536-port, established)
+				}
+			}
+		}
+	}
+	f("all both ways", true, share(10))
+	f("nine in ten", true, share(9))
+	f("half", false, share(5))
+	f("one in ten", false, share(1))
+	unasked := func(flags uint64) func(uint64, func(src, dst, port, flags uint64)) {
+		return func(minute uint64, report func(src, dst, port, flags uint64)) {
+			share(10)(minute, report)
+			for i := range uint64(2000) {
+				report(7, 100_000+i, 30_000+minute, flags)
+			}
+			share(10)(minute, report)
+		}
+	}
+	f("one asks everybody", true, unasked(syn))
+	f("one acknowledges to everybody", true, unasked(established))
+	f("everybody answers to what another said in his name", true, func(minute uint64, report func(src, dst, port, flags uint64)) {
+		share(10)(minute, report)
+		for i := range uint64(2000) {
+			report(100_000+i, 7, 30_000+minute, synAck)
+		}
+		share(10)(minute, report)
+	})
 }
 
 func TestUptimeSecondsQuirk(t *testing.T) {

@@ -85,6 +85,25 @@ func TestICMPRequestAndReplyMeet(t *testing.T) {
 	}
 }
 
+func TestICMPWayBack(t *testing.T) {
+	f := func(proto, typ, want uint8) {
+		t.Helper()
+		if got := ICMPWayBack(proto, typ); got != want {
+			t.Errorf("protocol %d, type %d: got %d, want %d", proto, typ, got, want)
+		}
+	}
+	f(1, 8, 0) // echo
+	f(1, 0, 8)
+	f(1, 10, 9) // router discovery
+	f(1, 9, 10)
+	f(1, 17, 18) // address mask
+	f(1, 3, 3)   // unreachable
+	f(1, 255, 255)
+	f(58, 128, 129)
+	f(58, 136, 135) // neighbour discovery
+	f(58, 143, 143)
+}
+
 func TestConversationHashIsStable(t *testing.T) {
 	// The hash picks partitions: a change remaps every conversation.
 	f := &flowv1.Flow{SrcAddr: []byte{10, 0, 0, 1}, DstAddr: []byte{192, 0, 2, 7}, SrcPort: 40000, DstPort: 443, Proto: 6}

@@ -156,6 +156,20 @@ func ICMPRequest(proto, typ uint8) (request uint8, reply bool) {
 	return typ, false
 }
 
+// ICMPWayBack is the type of what comes back: to a request the reply, to a reply the request.
+// To anything else nothing does, so that it is the same type.
+func ICMPWayBack(proto, typ uint8) uint8 {
+	if request, reply := ICMPRequest(proto, typ); reply {
+		return request
+	}
+	for _, t := range [...]uint8{typ + 1, typ - 1, 0} { // 10 is answered by 9, 8 by 0
+		if request, reply := ICMPRequest(proto, t); reply && request == typ {
+			return t
+		}
+	}
+	return typ
+}
+
 // HasPorts tells whether a protocol has ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
 func HasPorts(proto uint8) bool {
 	switch proto {
