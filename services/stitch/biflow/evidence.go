@@ -23,6 +23,7 @@ const (
 	sureSoleSoFar     = 75 // with ports that are a guess it must stay below frozen
 	sureReservedPort  = 75
 	sureFirstElswhere = 60
+	sureHeard         = 60
 	sureLowerPort     = 55
 	unsure            = 50
 	// frozen: a direction this sure does not change any more.
@@ -100,6 +101,10 @@ func (c *conv) judge(final, sameExporter, sampled bool, port opinion) judgement 
 			j.percent = max(j.percent-contradiction, unsure)
 			j.conflict = true
 		}
+	}
+	if !decided && !c.bothSpoke() {
+		// Of what was missed nothing is known, so that most often who was heard asked.
+		j.side, j.evidence, j.percent = c.speaker(), flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_FIRST_SEEN, sureHeard
 	}
 	if told := c.client.verdict().side; c.version > 0 && j.side != told {
 		j.stands = slices.ContainsFunc(list[:], func(o opinion) bool {
@@ -226,13 +231,10 @@ func (c *conv) orderVerdict(sameExporter, sampled bool) (same, elsewhere verdict
 // soleVerdict takes the only side that spoke for the client, if the exporter
 // would have shown the other. It tells less as long as the other may yet be reported.
 func (c *conv) soleVerdict(final, sampled bool) verdict {
-	side := uint8(0)
-	switch {
-	case sampled || !c.has(reverse) || c.bothSpoke():
+	if sampled || !c.has(reverse) || c.bothSpoke() {
 		return verdict{}
-	case c.half[0].segments == 0:
-		side = 1
 	}
+	side := c.speaker()
 	switch {
 	case !c.half[side].begins(c.proto), c.proto == flow.ProtoUDP && answersAll(c.half[side].port, c.half[1-side].port):
 		return verdict{}
@@ -240,6 +242,14 @@ func (c *conv) soleVerdict(final, sampled bool) verdict {
 		return verdict{side, sureSoleSoFar}
 	}
 	return verdict{side, sureSole}
+}
+
+// speaker is the side that spoke, where one did.
+func (c *conv) speaker() uint8 {
+	if c.half[0].segments == 0 {
+		return 1
+	}
+	return 0
 }
 
 // answers tells that a side speaks from a known port below 1024, which only servers are

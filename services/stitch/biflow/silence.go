@@ -21,6 +21,8 @@ const (
 	// handshakes is how often a SYN is answered at most before the server gives up
 	// (Linux: 6 times by default).
 	handshakes = 10
+	// longestHandshake is how long a SYN is sent again at most (Linux: 6 times, 1 to 64 s apart).
+	longestHandshake = 127 * time.Second
 )
 
 // timeouts are what an exporter told of when it reports a flow, in whole seconds as

@@ -289,12 +289,27 @@ func (t *Table) startsNew(c *conv, side int, s *segment) bool {
 	switch {
 	case own.segments == 0:
 		return c.ended != 0 && s.start > c.end()+leastLeadElsewhere
-	case s.start <= own.end.ns():
+	case s.start <= own.end.ns(), c.ended == 0 && t.repeats(c, side, s):
 		return false
 	}
 	// A second SYN from the same side: a retransmission as long as the first
 	// was not answered and nothing ended, else a new connection.
 	return c.ended != 0 || other.segments > 0
+}
+
+// repeats tells a SYN that is sent again while a handshake goes on (RFC 9293 §3.8.1): the
+// client's as long as it has not acknowledged, be it answered or not, and the server's
+// SYN|ACK. To connect anew its client asks first.
+func (t *Table) repeats(c *conv, side int, s *segment) bool {
+	own, client := &c.half[side], c.role.verdict()
+	if client.percent == 0 || s.start > own.start.ns()+uint64(longestHandshake) {
+		return false
+	}
+	if int(client.side) == side {
+		sent := t.volume(c, side)
+		return s.flags&control == syn && own.flags&control == syn && !own.wentOn(&sent)
+	}
+	return s.flags&control&^rst == syn|ack
 }
 
 // refusal tells that a side only ever sent resets.

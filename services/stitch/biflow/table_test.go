@@ -168,6 +168,18 @@ func TestTable(t *testing.T) {
 			"10.0.0.1:50000>198.51.100.7:443 0/5 known_port 0.85 reverse_unobserved idle\n"},
 		{"retransmitted SYNs are one attempt", []*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(c, s, 20, 20, 1, 0x02)},
 			"10.0.0.1:50000>198.51.100.7:443 2/0 tcp_flags 0.99 unanswered idle\n"},
+		{"SYN|ACKs that nobody acknowledges are one answer", []*flowv1.Flow{
+			tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0.1, 24, 3, 0x12), tcp(s, c, 40, 40, 1, 0x12), tcp(s, c, 60, 90, 4, 0x16)},
+			"10.0.0.1:50000>198.51.100.7:443 1/8 tcp_flags 0.99 half_open rst\n"},
+		{"so are those that come twice", []*flowv1.Flow{
+			tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0.1, 0.1, 1, 0x12), tcp(c, s, 0.2, 0.2, 1, 0x18), tcp(s, c, 1.1, 1.1, 1, 0x12), tcp(s, c, 2, 2, 1, 0x18)},
+			"10.0.0.1:50000>198.51.100.7:443 2/3 tcp_flags 0.99 established idle\n"},
+		{"a SYN that is sent again although it was answered", []*flowv1.Flow{
+			tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0.1, 0.1, 1, 0x12), tcp(c, s, 1, 1, 1, 0x02), tcp(s, c, 1.1, 1.1, 1, 0x12), tcp(c, s, 1.2, 5, 3, 0x18)},
+			"10.0.0.1:50000>198.51.100.7:443 5/2 tcp_flags 0.99 established idle\n"},
+		{"but not once the answer was acknowledged", []*flowv1.Flow{
+			tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0.1, 0.1, 1, 0x12), tcp(c, s, 0.2, 0.2, 1, 0x18), tcp(c, s, 9, 9, 1, 0x02), tcp(s, c, 9.1, 9.1, 1, 0x12)},
+			"10.0.0.1:50000>198.51.100.7:443 2/1 tcp_flags 0.99 established port_reuse\n10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 half_open idle\n"},
 		{"the port is used again at once",
 			[]*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0, 0, 1, 0x14), tcp(c, s, 1, 1, 1, 0x02), tcp(s, c, 1, 1, 1, 0x14)},
 			"10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n"},
@@ -269,7 +281,11 @@ func TestTable(t *testing.T) {
 		{"between the service's ports that may be a question", []*flowv1.Flow{udp("10.0.0.15:5353", "10.0.0.1:5353", 0, 0, 1)},
 			"10.0.0.15:5353>10.0.0.1:5353 1/0 first_seen 0.80 unanswered idle\n"},
 		{"later fragments have no ports, and begin nothing", []*flowv1.Flow{udp("10.0.0.1:0", "10.0.0.15:0", 0, 0, 5)},
-			"10.0.0.1:0>10.0.0.15:0 5/0 none 0.50 reverse_unobserved idle\n"},
+			"10.0.0.1:0>10.0.0.15:0 5/0 first_seen 0.60 reverse_unobserved idle\n"},
+		{"where nothing tells who was heard asked, so far", []*flowv1.Flow{
+			sampled(udp("10.0.0.15:500", "10.0.0.1:500", 0, 0, 1)), sampled(udp("10.0.0.1:500", "10.0.0.15:500", 30, 30, 1)),
+			sampled(udp("10.0.0.15:4500", "10.0.0.1:4500", 0, 0, 1))},
+			"10.0.0.15:4500>10.0.0.1:4500 1/0 first_seen 0.60 reverse_unobserved idle\n10.0.0.15:500>10.0.0.1:500 1/1 none 0.50 established idle\n"},
 		{"a router that advertises itself to everybody", []*flowv1.Flow{
 			with(udp("10.0.0.1:0", "224.0.0.1:0", 0, 0, 1), func(f *flowv1.Flow) { f.Proto, f.IcmpType = 1, 9 })},
 			"10.0.0.1:0>224.0.0.1:0 1/0 multicast 0.99 one_way idle\n"},
