@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -142,19 +143,33 @@ func (c *client) partitionCounts(ctx context.Context, topics []string) (map[stri
 const leaderPatience = 10 * time.Second
 
 // offsets are the first offset of a partition and the one behind its last
-// message. It asks again while the broker says that things will be well soon.
+// message. It asks again while the broker says that things will be well soon, or has
+// gone away in the middle.
 func (c *client) offsets(ctx context.Context, topic string, partition int) (first, end int64, err error) {
 	deadline := time.Now().Add(leaderPatience)
 	for attempt := 0; ; attempt++ {
 		first, end, err = c.askOffsets(ctx, topic, partition)
-		var k kafka.Error
-		if err == nil || !errors.As(err, &k) || !k.Temporary() || time.Now().After(deadline) {
+		if err == nil || !passes(err) || time.Now().After(deadline) {
 			return first, end, err
 		}
 		if e := backoff(ctx, attempt); e != nil {
 			return 0, 0, errors.Join(err, e)
 		}
 	}
+}
+
+// passes tells an error that goes away by itself, if all is well: the broker says so, or
+// the connection broke.
+func passes(err error) bool {
+	var k kafka.Error
+	var network net.Error
+	switch {
+	case errors.As(err, &k):
+		return k.Temporary() || k == kafka.Unknown // as kafka-go calls it where one of several requests broke
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	}
+	return errors.As(err, &network)
 }
 
 func (c *client) askOffsets(ctx context.Context, topic string, partition int) (first, end int64, err error) {

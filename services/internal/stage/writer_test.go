@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -179,5 +180,26 @@ func TestMemoryOfMessages(t *testing.T) {
 		if given := &again[0] == &value[0]; given == failed {
 			t.Errorf("failed %v: memory was given back: %v", failed, given)
 		}
+	}
+}
+
+// TestOffsetsOutliveAConnection: a broker that goes away while it is asked is asked again.
+func TestOffsetsOutliveAConnection(t *testing.T) {
+	brokers, cfg := newBrokers(t, 1)
+	asked := 0
+	brokers.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+		brokers.KeepControl()
+		if asked++; asked <= 3 {
+			return nil, errors.New("the connection breaks"), true
+		}
+		return nil, nil, false
+	})
+	c := cfg.client()
+	defer c.close()
+	if _, end, err := c.offsets(t.Context(), cfg.Topic(FlowsRaw), 0); err != nil || end != 0 {
+		t.Errorf("%d, %v", end, err)
+	}
+	if asked <= 3 {
+		t.Errorf("asked %d times", asked)
 	}
 }
