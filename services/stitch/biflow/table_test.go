@@ -180,6 +180,9 @@ func TestTable(t *testing.T) {
 		{"but not once the answer was acknowledged", []*flowv1.Flow{
 			tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0.1, 0.1, 1, 0x12), tcp(c, s, 0.2, 0.2, 1, 0x18), tcp(c, s, 9, 9, 1, 0x02), tcp(s, c, 9.1, 9.1, 1, 0x12)},
 			"10.0.0.1:50000>198.51.100.7:443 2/1 tcp_flags 0.99 established port_reuse\n10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 half_open idle\n"},
+		{"nor for longer than SYNs are sent again", []*flowv1.Flow{
+			tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0.1, 100, 6, 0x12), tcp(s, c, 150, 150, 1, 0x12)},
+			"10.0.0.1:50000>198.51.100.7:443 1/6 tcp_flags 0.99 half_open port_reuse\n10.0.0.1:50000>198.51.100.7:443 0/1 tcp_flags 0.99 reverse_unobserved idle\n"},
 		{"the port is used again at once",
 			[]*flowv1.Flow{tcp(c, s, 0, 0, 1, 0x02), tcp(s, c, 0, 0, 1, 0x14), tcp(c, s, 1, 1, 1, 0x02), tcp(s, c, 1, 1, 1, 0x14)},
 			"10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n10.0.0.1:50000>198.51.100.7:443 1/1 tcp_flags 0.99 rejected rst\n"},
