@@ -22,6 +22,7 @@ const (
 	sureSole          = 80
 	sureSoleSoFar     = 75 // with ports that are a guess it must stay below frozen
 	sureReservedPort  = 75
+	sureJustFirst     = 70
 	sureFirstElswhere = 60
 	sureHeard         = 60
 	sureLowerPort     = 55
@@ -33,7 +34,8 @@ const (
 )
 
 // leastLead is by how much the first packet of a conversation must precede the
-// answer for the order to tell: below it, times are not exact enough.
+// answer for the order to tell more than ports: below it, times are not exact enough (of v5,
+// whose exporters' start is reckoned anew with each datagram, one in five is wrong).
 const leastLead = 2e6
 
 // leastLeadElsewhere is the same between two exporters' clocks.
@@ -129,7 +131,7 @@ func agree(a, b uint8) uint8 {
 //
 // The order alone of a biflow's two halves stands where its confidence puts it: there
 // are exporters that put first what they saw first, and such that sort by address.
-func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [8]opinion) {
+func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [9]opinion) {
 	const (
 		exporter  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_EXPORTER
 		tcpFlags  = flowv1.InitiatorEvidence_INITIATOR_EVIDENCE_TCP_FLAGS
@@ -143,18 +145,21 @@ func (c *conv) opinions(final, sameExporter, sampled bool, port opinion) (list [
 		role = c.refusalVerdict()
 	}
 	told := opinion{c.hint.verdict(), exporter}
-	var byOrder opinion
+	var byOrder, just opinion
+	if order.percent == sureJustFirst {
+		order, just = verdict{}, opinion{order, firstSeen}
+	}
 	if told.percent == sureByOrder {
 		told, byOrder = opinion{}, told
 	}
-	list = [8]opinion{told, {role, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
+	list = [9]opinion{told, {role, tcpFlags}, c.natureVerdict(), {order, firstSeen}}
 	switch {
 	case final && sole.percent > 0 && port.percent < sureDeclared && !c.answers(sole.side, port):
 		list[4], list[5] = sole, port
 	case port.percent > sureLowerPort:
-		list[4], list[5], list[6], list[7] = port, sole, byOrder, opinion{far, elsewhere}
+		list[4], list[5], list[6], list[7], list[8] = port, sole, byOrder, just, opinion{far, elsewhere}
 	default:
-		list[4], list[5], list[6], list[7] = sole, byOrder, opinion{far, elsewhere}, port
+		list[4], list[5], list[6], list[7], list[8] = sole, byOrder, just, opinion{far, elsewhere}, port
 	}
 	return list
 }
@@ -222,6 +227,8 @@ func (c *conv) orderVerdict(sameExporter, sampled bool) (same, elsewhere verdict
 	switch {
 	case sameExporter && lead >= leastLead:
 		same = verdict{first, sureFirstSeen}
+	case sameExporter && lead > 0:
+		same = verdict{first, sureJustFirst}
 	case !sameExporter && lead > leastLeadElsewhere:
 		elsewhere = verdict{first, sureFirstElswhere}
 	}
