@@ -83,7 +83,7 @@ func (w *Window) empty(e *entry, id uint32, ahead []*held) {
 		switch {
 		case len(ahead) > 0 && h == ahead[0]:
 			ahead = ahead[1:]
-			w.enqueue(e, id, n, w.dueOf(e, h.start))
+			w.enqueue(e, id, n, w.dueOf(e, h.start, h.rate))
 		case w.out.passing:
 			w.free(n)
 			w.stats.Waiting--

@@ -208,17 +208,19 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 		w.reach(e, r.TimeFlowEndNs)
 		w.late(e, is.authority, w.full(r))
 	default:
-		w.hold(e, id, p, r, w.dueOf(e, r.TimeFlowStartNs))
+		w.hold(e, id, p, r, w.dueOf(e, r.TimeFlowStartNs, r.SamplingRate))
 	}
 }
 
 // dueOf is how long a report that goes beyond what is counted waits for the authority:
 // only for what comes at the same time, if it begins there and the authority owes nothing.
-func (w *Window) dueOf(e *entry, start uint64) eventtime.Tick {
-	if start > e.coverEnd+uint64(w.cfg.Slack) && w.past(e).reach <= e.coverEnd {
+// One that sees every packet leaves its place to a sampler only once it must have failed.
+func (w *Window) dueOf(e *entry, start, rate uint64) eventtime.Tick {
+	is := w.standing(e)
+	if start > e.coverEnd+uint64(w.cfg.Slack) && w.past(e).reach <= e.coverEnd && (is.sampled || rate <= 1) {
 		return w.now.After(w.cfg.Hold)
 	}
-	return w.now.After(w.patience(w.standing(e).timeouts))
+	return w.now.After(w.patience(is.timeouts))
 }
 
 // firstDue is when a flow is decided that has no authority yet: after the hold, or,
