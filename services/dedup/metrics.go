@@ -15,9 +15,9 @@ import (
 // metrics are what the cores of this process have counted, beside what the shell
 // counts of any stage.
 type metrics struct {
-	unreadable                                                  unreadable.Counter
-	reports, counted, merged, late, failovers, evicted, hurried prometheus.Counter
-	flows, waiting                                              *prometheus.GaugeVec
+	unreadable                                                             unreadable.Counter
+	reports, counted, merged, late, failovers, evicted, hurried, toldTwice prometheus.Counter
+	flows, waiting                                                         *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -40,6 +40,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		failovers:  counter("failovers_total", "Times another observation point took over from a silent authority."),
 		evicted:    counter("evicted_total", "Flows forgotten early because max_flows was reached: late duplicates of them count twice."),
 		hurried:    counter("hurried_total", "Flows decided before the end of their hold because max_waiting was reached: reports that come after it are late ones."),
+		toldTwice:  counter("told_twice_total", "Flows of which an exporter reported the same at two of its interfaces: one counts. dedup.split_interfaces has it so of all its flows."),
 		flows:      gauge("flows", "Flows remembered, as of the last tick handled here."),
 		waiting:    gauge("waiting_reports", "Reports held for those of other exporters."),
 	}
@@ -54,6 +55,7 @@ func (m *metrics) add(now, before merge.Stats) {
 	m.failovers.Add(float64(now.Failovers - before.Failovers))
 	m.evicted.Add(float64(now.Evicted - before.Evicted))
 	m.hurried.Add(float64(now.Hurried - before.Hurried))
+	m.toldTwice.Add(float64(now.ToldTwice - before.ToldTwice))
 }
 
 // measured is a core whose counters are exported after every call.

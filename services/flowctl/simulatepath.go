@@ -19,7 +19,7 @@ const simulatePathLong = `
 // pathFlags are the flags of the scenario path, as they are told.
 var pathFlags = []string{
 	"conversations", "longest", "active", "inactive", "sampling", "hash-sampling", "loss", "skew", "jitter",
-	"fail", "egress", "asymmetric", "parallel", "per-packet", "turns", "nat",
+	"fail", "egress", "asymmetric", "parallel", "per-packet", "turns", "nat", "twice",
 }
 
 // addPathFlags declares them.
@@ -41,6 +41,7 @@ func (s *simulation) addPathFlags(f *pflag.FlagSet) {
 	f.BoolVar(&c.PerPacket, "per-packet", false, "exporters side by side share the packets of a conversation (path)")
 	f.DurationVar(&c.Turns, "turns", 0, "exporters side by side take turns that are so long; 0 is none (path)")
 	f.IntVar(&c.NAT, "nat", 0, "the hop that translates the clients' addresses; 0 is none (path)")
+	f.IntVar(&c.Twice, "twice", 0, "the hop that packets pass twice, by other interfaces; 0 is none (path)")
 	for _, name := range pathFlags {
 		if l := f.Lookup(name); l.DefValue == "[]" { // say nothing rather than that
 			l.DefValue = ""

@@ -34,6 +34,9 @@ type Config struct {
 	// SplitDomains are exporters of which each observation domain sees the packets
 	// anew (virtual firewalls in a row): each is an observation point of its own.
 	SplitDomains netset.List `yaml:"split_domains" doc:"exporters whose observation domains see the same packets, each for itself"`
+	// SplitInterfaces are exporters that meter the same packets at several interfaces
+	// (a way between two VRFs, a firewall on a stick): each is an observation point of its own.
+	SplitInterfaces netset.List `yaml:"split_interfaces" doc:"exporters whose interfaces see the same packets, each for itself"`
 	// Hold is how long the first report waits for those of other observation points.
 	Hold time.Duration `yaml:"hold" doc:"how long the first report of a flow waits for other exporters"`
 	// FailoverAfter is how long a report that only partly goes beyond what the
@@ -133,9 +136,14 @@ func (c Config) validateTopology() error {
 			all = append(all, p)
 		}
 	}
-	for i, p := range c.SplitDomains {
-		if !p.IsValid() {
-			return fmt.Errorf("dedup.split_domains[%d]: needs a prefix such as 192.0.2.1/32", i)
+	for _, split := range []struct {
+		key  string
+		list netset.List
+	}{{"split_domains", c.SplitDomains}, {"split_interfaces", c.SplitInterfaces}} {
+		for i, p := range split.list {
+			if !p.IsValid() {
+				return fmt.Errorf("dedup.%s[%d]: needs a prefix such as 192.0.2.1/32", split.key, i)
+			}
 		}
 	}
 	return nil

@@ -25,8 +25,9 @@ type claim struct {
 // the others as reporters.
 func (w *Window) decide(e *entry, id uint32) {
 	queue := w.queue(e)
-	claims := w.claims(e, queue)
 	was := *w.standing(e)
+	w.tellApart(e, was.authority, queue)
+	claims := w.claims(e, queue)
 	winner, reason := w.choose(e, was, claims)
 	if winner == noPoint {
 		w.setAside(e, queue)

@@ -12,12 +12,15 @@ import (
 // (observation domains) of one exporter partition the packets, so they are one
 // point and summed; ingress and egress see the same packets, so they are two
 // (RFC 5982 §6.6: topology decides whether to sum). Where the topology is another,
-// the configuration says so: Groups, SplitDomains.
+// the configuration says so: Groups, SplitDomains, SplitInterfaces; or the reports do (twice.go).
 type point struct {
 	// sampler is the exporter, of a group the first.
 	sampler flow.Addr
 	// domain tells the points of an exporter apart that is split, else it is 0.
 	domain uint32
+	// port is the interface that meters, where each of an exporter's sees the packets
+	// anew, else 0.
+	port   uint32
 	egress bool
 }
 
@@ -26,7 +29,7 @@ func (w *Window) pointOf(r *arrival) uint32 {
 	if ps := &w.points; w.topology == nil && len(ps.all) > 0 {
 		// Reports of a datagram come together. A point made of one only to be compared
 		// would be copied before it has got to the cache, and wait for that.
-		if last := &ps.all[ps.recent]; last.sampler == r.Sampler && last.egress == r.Egress {
+		if last := &ps.all[ps.recent]; last.sampler == r.Sampler && last.egress == r.Egress && last.port == 0 {
 			return ps.recent
 		}
 	}
@@ -37,13 +40,25 @@ func (w *Window) pointOf(r *arrival) uint32 {
 		if at.split {
 			p.domain = r.Domain
 		}
+		if at.ports {
+			p.port = w.portOf(r)
+		}
 	}
 	return w.points.id(p)
 }
 
+// portOf is the interface at which a report was metered: that by which the packets came
+// in, or, at egress, left. 0 is not told.
+func (w *Window) portOf(r *arrival) uint32 {
+	if r.Egress {
+		return w.full(r).OutIf
+	}
+	return r.InIf
+}
+
 // before is an order of points that depends on nothing but themselves.
 func (p *point) before(o *point) bool {
-	order := cmp.Or(bytes.Compare(p.sampler[:], o.sampler[:]), cmp.Compare(p.domain, o.domain))
+	order := cmp.Or(bytes.Compare(p.sampler[:], o.sampler[:]), cmp.Compare(p.domain, o.domain), cmp.Compare(p.port, o.port))
 	return order < 0 || order == 0 && !p.egress && o.egress
 }
 

@@ -10,10 +10,14 @@ import (
 	"github.com/flowledger/flowledger/services/internal/snap"
 )
 
+// leastVersion is the oldest that is read: it tells no interfaces of points.
+const leastVersion = 6
+
 // restorer reads a snapshot into an empty window.
 type restorer struct {
 	*snap.Reader
-	window *Window
+	version uint64
+	window  *Window
 	// standings are the window's numbers of those in the snapshot.
 	standings []uint32
 	before    neighbour
@@ -23,8 +27,9 @@ type restorer struct {
 // Restore fills an empty window from a snapshot.
 func (w *Window) Restore(b []byte) error {
 	r := restorer{Reader: snap.NewReader(b), window: w}
-	if v := r.Uint(); v != snapshotVersion && r.Err() == nil {
-		return fmt.Errorf("cannot restore dedup's state: snapshot has version %d, this program reads %d", v, snapshotVersion)
+	r.version = r.Uint()
+	if (r.version < leastVersion || r.version > snapshotVersion) && r.Err() == nil {
+		return fmt.Errorf("cannot restore dedup's state: snapshot has version %d, this program reads %d to %d", r.version, leastVersion, snapshotVersion)
 	}
 	r.points()
 	ok := r.allStandings()
@@ -46,7 +51,11 @@ func (r *restorer) points() {
 	for range r.Len() {
 		var p point
 		r.Fixed(p.sampler[:])
-		p.domain, p.egress = uint32(r.Uint()), r.Bool()
+		p.domain = uint32(r.Uint())
+		if r.version > 6 {
+			p.port = uint32(r.Uint())
+		}
+		p.egress = r.Bool()
 		r.window.points.id(p)
 	}
 }

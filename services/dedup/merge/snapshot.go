@@ -10,7 +10,7 @@ import (
 // snapshotVersion changes with the layout: points and standings by number, then
 // the entries in the order in which they lie in memory, each told by how it differs
 // from the one before it: most take 18 bytes.
-const snapshotVersion = 6
+const snapshotVersion = 7
 
 // What an entry, and a report that waits, take at most in most snapshots: room is
 // made for all of them at once.
@@ -27,6 +27,7 @@ func (w *Window) AppendSnapshot(dst []byte) []byte {
 	for _, p := range w.points.all {
 		s.Fixed(p.sampler[:])
 		s.Uint(uint64(p.domain))
+		s.Uint(uint64(p.port))
 		s.Bool(p.egress)
 	}
 	s.Uint(uint64(len(w.standings.all)))

@@ -9,6 +9,7 @@ import (
 type topology struct {
 	groups []Group
 	split  netset.List
+	ports  netset.List
 	// known are the answers so far.
 	known map[flow.Addr]place
 }
@@ -16,15 +17,16 @@ type topology struct {
 // place is what the topology says of an exporter.
 type place struct {
 	sampler flow.Addr
-	split   bool
+	// split by domains, by interfaces.
+	split, ports bool
 }
 
 // newTopology is nil where nothing is out of the ordinary.
 func newTopology(cfg Config) *topology {
-	if len(cfg.Groups)+len(cfg.SplitDomains) == 0 {
+	if len(cfg.Groups)+len(cfg.SplitDomains)+len(cfg.SplitInterfaces) == 0 {
 		return nil
 	}
-	return &topology{groups: cfg.Groups, split: cfg.SplitDomains, known: make(map[flow.Addr]place)}
+	return &topology{groups: cfg.Groups, split: cfg.SplitDomains, ports: cfg.SplitInterfaces, known: make(map[flow.Addr]place)}
 }
 
 func (t *topology) of(sampler flow.Addr) place {
@@ -51,6 +53,6 @@ func (t *topology) look(sampler flow.Addr) place {
 			break
 		}
 	}
-	at.split = t.split.Contains(addr)
+	at.split, at.ports = t.split.Contains(addr), t.ports.Contains(addr)
 	return at
 }

@@ -75,8 +75,9 @@ func TestTopologyIsChecked(t *testing.T) {
 	networks := netset.MustParse("192.0.2.0/24")
 	for want, change := range map[string]func(*Config){
 		"dedup.groups[0].exporters: a group needs": func(c *Config) { c.Groups = []Group{{}} },
-		"overlaps":               func(c *Config) { c.Groups = []Group{{networks}, {networks}} },
-		"dedup.split_domains[0]": func(c *Config) { c.SplitDomains = netset.List{{}} },
+		"overlaps":                  func(c *Config) { c.Groups = []Group{{networks}, {networks}} },
+		"dedup.split_domains[0]":    func(c *Config) { c.SplitDomains = netset.List{{}} },
+		"dedup.split_interfaces[0]": func(c *Config) { c.SplitInterfaces = netset.List{{}} },
 	} {
 		cfg := Default()
 		change(&cfg)

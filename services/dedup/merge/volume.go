@@ -18,7 +18,7 @@ func (w *Window) byVolume(e *entry, claims []claim) uint32 {
 	best, both := noPoint, false
 	for i := range equals {
 		p := equals[i].point
-		reports := slices.ContainsFunc(back, func(c claim) bool { return c.point == p })
+		reports := slices.ContainsFunc(back, func(c claim) bool { return w.alike(c.point, p) })
 		if best == noPoint || reports && !both || reports == both && w.points.all[p].before(&w.points.all[best]) {
 			best, both = p, reports
 		}

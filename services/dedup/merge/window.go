@@ -42,7 +42,7 @@ const noPoint = ^uint32(0)
 
 // Stats counts what happened, for metrics.
 type Stats struct {
-	Reports, Counted, Merged, Late, Failovers, Evicted, Hurried uint64
+	Reports, Counted, Merged, Late, Failovers, Evicted, Hurried, ToldTwice uint64
 	// Flows is the number remembered now, Waiting the reports held now.
 	Flows, Waiting int
 }
@@ -184,6 +184,9 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	e.last = uint32(w.now)
 	p := w.pointOf(r)
 	is := *w.standing(e)
+	if p != is.authority && is.authority != noPoint {
+		p = w.apart(p, is.authority, r)
+	}
 	switch {
 	case is.authority == noPoint:
 		w.hold(e, id, p, r, w.firstDue(e, r))

@@ -59,6 +59,8 @@ type caseT struct {
 	seed uint64
 	rng  *rand.Rand
 	bad  bool
+	// split: packets pass an exporter twice, which its reports alone cannot always tell.
+	split bool
 }
 
 // failf reports a broken invariant.
@@ -93,6 +95,10 @@ func (c *caseT) lossless() simulate.PathConfig {
 		cfg.Jitter = append(cfg.Jitter, pick(r, 0, 0, 200*time.Millisecond, 2*time.Second))
 		cfg.Egress = append(cfg.Egress, r.IntN(4) == 0)
 	}
+	if hop := 1 + r.IntN(cfg.Hops); r.IntN(4) == 0 && hop != cfg.NAT {
+		cfg.Twice = hop
+	}
+	c.split = cfg.Twice > 0
 	return cfg
 }
 
@@ -108,8 +114,9 @@ func (c *caseT) any() simulate.PathConfig {
 	cfg.HashSampling = r.IntN(2) == 0
 	switch r.IntN(4) {
 	case 0:
-		cfg.PerPacket = true
+		cfg.PerPacket, cfg.Twice = true, 0
 	case 1:
+		cfg.Twice = 0
 		cfg.Turns = pick(r, 10*time.Second, time.Minute, 5*time.Minute)
 	}
 	for i := range cfg.Skew {
@@ -124,6 +131,9 @@ func (c *caseT) dedup() merge.Config {
 	cfg.Policy = pick(c.rng, merge.Max, merge.Max, merge.First, merge.Manual)
 	if cfg.Policy == merge.Manual {
 		cfg.Authorities = []merge.Match{{Exporter: netset.MustParse(fmt.Sprintf("10.30.255.%d/32", 1+c.rng.IntN(5)))[0]}}
+	}
+	if c.split {
+		cfg.SplitInterfaces = netset.MustParse("10.30.255.0/24")
 	}
 	return cfg
 }
@@ -311,6 +321,9 @@ func TestArrivalWithinTheHoldKeepsTheAuthority(t *testing.T) {
 			}
 		}
 		dedup := merge.Default()
+		if c.split {
+			dedup.SplitInterfaces = netset.MustParse("10.30.255.0/24")
+		}
 		arrive := func() volumes {
 			return ledger(t, dedup, delayed(single, func(*flowv1.Flow) time.Duration {
 				return time.Duration(c.rng.Int64N(int64(dedup.Hold - time.Second)))

@@ -23,7 +23,7 @@ func TestOneConversationIsOneRowWhereExportersFail(t *testing.T) {
 	forEachCase(t, func(c *caseT) {
 		cfg := c.lossless()
 		cfg.Hops, cfg.Parallel, cfg.Asymmetric, cfg.NAT, cfg.Jitter = 2+c.rng.IntN(2), 1, 0, 0, nil
-		cfg.Active, cfg.Inactive = cfg.Active[:1], cfg.Inactive[:1]
+		cfg.Active, cfg.Inactive, cfg.Twice = cfg.Active[:1], cfg.Inactive[:1], min(cfg.Twice, cfg.Hops)
 		cfg.Fail = make([]time.Duration, cfg.Hops)
 		for i := range cfg.Hops - 1 {
 			cfg.Fail[i] = 1 + time.Duration(c.rng.Int64N(int64(20*time.Minute)))

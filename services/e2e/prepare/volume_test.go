@@ -92,6 +92,10 @@ func TestVolumeAgainstTruth(t *testing.T) {
 	grouped := merge.Default()
 	grouped.Groups = []merge.Group{{Exporters: netset.MustParse("10.30.255.0/24")}}
 
+	twice := func(c *simulate.PathConfig) { c.Twice = 2 }
+	split := merge.Default()
+	split.SplitInterfaces = netset.MustParse("10.30.255.2")
+
 	rows := [][]string{{"path", "conversations", "rows", "exact", "true volume", "error of volume", "allowed"}}
 	for _, c := range []struct {
 		name  string
@@ -113,6 +117,8 @@ func TestVolumeAgainstTruth(t *testing.T) {
 		{"3 exporters, another way back", lossless(3, func(c *simulate.PathConfig) { c.Asymmetric = 1 }), merge.Default(), 0, 0},
 		{"3 hops of 2 exporters (ECMP by flow)", lossless(3, func(c *simulate.PathConfig) { c.Parallel = 2 }), merge.Default(), 0, 0},
 		{"3 exporters, the second translates addresses", lossless(3, func(c *simulate.PathConfig) { c.NAT = 2 }), merge.Default(), 0, 0},
+		{"3 exporters, packets pass the second twice", lossless(3, twice), merge.Default(), 0, 0},
+		{"the same, its interfaces are split", lossless(3, twice), split, 0, 0},
 		{"3 exporters, clocks 2 s apart", lossless(3, func(c *simulate.PathConfig) {
 			unequal(c)
 			c.Skew = []time.Duration{0, 2 * time.Second, -2 * time.Second}

@@ -26,15 +26,30 @@ type cacheConfig struct {
 // the entry comes up.
 type cache struct {
 	cfg     cacheConfig
-	entries map[flow.Key]*entry
+	entries map[cacheKey]*entry
 	due     dueHeap
 	free    []*entry
 	rng     *rand.Rand
 	created uint64
 }
 
+// cacheKey tells open flows apart: interfaces meter each for itself.
+type cacheKey struct {
+	flow flow.Key
+	port uint32
+}
+
+// key is that of a flow whose packets come in by interface in and leave by out.
+func (c *cache) key(k flow.Key, in, out uint32) cacheKey {
+	if c.cfg.egress {
+		return cacheKey{k, out}
+	}
+	return cacheKey{k, in}
+}
+
 // entry is one open flow.
 type entry struct {
+	key   cacheKey
 	rec   Record
 	due   int64
 	order uint64 // by creation: settles equal due times
@@ -44,7 +59,7 @@ type entry struct {
 
 // newCache makes an empty cache; rng is used only for sampling.
 func newCache(cfg cacheConfig, rng *rand.Rand) *cache {
-	return &cache{cfg: cfg, entries: map[flow.Key]*entry{}, rng: rng}
+	return &cache{cfg: cfg, entries: map[cacheKey]*entry{}, rng: rng}
 }
 
 // observe meters one burst of packets that comes in by interface in and leaves
@@ -54,9 +69,10 @@ func (c *cache) observe(k flow.Key, tos uint8, run *Run, in, out uint32) {
 	if packets == 0 {
 		return
 	}
-	e := c.entries[k]
+	key := c.key(k, in, out)
+	e := c.entries[key]
 	if e == nil {
-		e = c.open(k, run.At)
+		e = c.open(key, run.At)
 		e.rec.TOS, e.rec.In, e.rec.Out = tos, in, out
 		e.due = c.dueOf(e)
 		heap.Push(&c.due, e)
@@ -75,8 +91,8 @@ func (c *cache) observe(k flow.Key, tos uint8, run *Run, in, out uint32) {
 }
 
 // translate notes the key of an open flow after translation.
-func (c *cache) translate(k, post flow.Key) {
-	if e := c.entries[k]; e != nil {
+func (c *cache) translate(k, post flow.Key, in, out uint32) {
+	if e := c.entries[c.key(k, in, out)]; e != nil {
 		e.rec.Post = post
 	}
 }
@@ -106,7 +122,7 @@ func (c *cache) takes(run *Run, i uint32) bool {
 }
 
 // open makes an entry for a flow whose first packet passes at t.
-func (c *cache) open(k flow.Key, t int64) *entry {
+func (c *cache) open(k cacheKey, t int64) *entry {
 	var e *entry
 	if n := len(c.free); n > 0 {
 		e, c.free = c.free[n-1], c.free[:n-1]
@@ -116,7 +132,7 @@ func (c *cache) open(k flow.Key, t int64) *entry {
 	}
 	c.created++
 	e.order = c.created
-	e.rec = Record{Key: k, Start: t, End: t, Egress: c.cfg.egress}
+	e.key, e.rec = k, Record{Key: k.flow, Start: t, End: t, Egress: c.cfg.egress}
 	c.entries[k] = e
 	return e
 }
@@ -152,7 +168,7 @@ func (c *cache) expire(t int64) (*Record, int64) {
 			continue
 		}
 		heap.Pop(&c.due)
-		delete(c.entries, e.rec.Key)
+		delete(c.entries, e.key)
 		c.free = append(c.free, e)
 		e.rec.Reason = c.reason(e)
 		return &e.rec, e.due

@@ -20,6 +20,9 @@ type Hop struct {
 	// lasts Turns.
 	Of, Turn uint32
 	Turns    time.Duration
+	// Later is how much later packets pass than at the hop before, if that is of the same
+	// exporter.
+	Later time.Duration
 }
 
 // Route appends the exporters that a packet from src to dst passes, in order.
@@ -160,11 +163,13 @@ func (n *Network) Step() error {
 		if x.failed(run.At) || !h.passes(run) {
 			continue
 		}
+		passing := *run
+		passing.At += int64(h.Later)
 		for _, point := range x.points {
 			zone := h.zone(point)
-			point.observe(p.key[dir][zone], p.conv.TOS, run, h.In, h.Out)
+			point.observe(p.key[dir][zone], p.conv.TOS, &passing, h.In, h.Out)
 			if x.cfg.NAT {
-				point.translate(p.key[dir][zone], p.key[dir][h.Zones[1]])
+				point.translate(p.key[dir][zone], p.key[dir][h.Zones[1]], h.In, h.Out)
 			}
 		}
 	}

@@ -34,6 +34,9 @@ type PathConfig struct {
 	Asymmetric float64
 	// NAT is the hop that translates the clients' addresses, counted from 1; 0 is none.
 	NAT int
+	// Twice is the hop that packets pass twice, by other interfaces, as on the way between
+	// two VRFs or through a firewall on a stick; counted from 1; 0 is none.
+	Twice int
 
 	Protocols    []Protocol
 	Active       []time.Duration
@@ -80,6 +83,8 @@ func (c *PathConfig) Validate() error {
 		return fmt.Errorf("turns is %s: choose 0 for none, or more, and not per-packet too", c.Turns)
 	case c.NAT < 0 || c.NAT > c.Hops:
 		return fmt.Errorf("nat is %d: choose a hop from 1 to %d, or 0 for none", c.NAT, c.Hops)
+	case c.Twice < 0 || c.Twice > c.Hops || c.Twice > 0 && (c.Twice == c.NAT || c.PerPacket || c.Turns > 0):
+		return fmt.Errorf("twice is %d: choose a hop from 1 to %d that is not nat's, and neither per-packet nor turns, or 0 for none", c.Twice, c.Hops)
 	}
 	return c.validateLists()
 }
@@ -182,6 +187,8 @@ func (c *PathConfig) exporterConfig(i int) ExporterConfig {
 const (
 	ifClients     = 1
 	ifServersSide = 2
+	ifAround      = 3 // out to what packets pass between the two times
+	ifBack        = 4 // and in again
 )
 
 // Path is a path of exporters and what passes it.

@@ -222,6 +222,26 @@ func TestPathTranslation(t *testing.T) {
 	}
 }
 
+// TestPathTwice: the exporter that packets pass twice tells of them at two interfaces, there
+// and back, and of each the whole.
+func TestPathTwice(t *testing.T) {
+	cfg := reportsPath()
+	cfg.Twice = 2
+	count, other := map[uint32]uint64{}, uint64(0)
+	for _, f := range runPath(t, cfg).reports {
+		switch f.SamplerAddress[3] {
+		case 2:
+			count[f.InIf] += f.Packets
+		case 3:
+			other += f.Packets
+		}
+	}
+	there, back := count[ifClients], count[ifServersSide]
+	if len(count) != 4 || count[ifBack] != there || count[ifAround] != back || there+back != other || back == 0 {
+		t.Errorf("packets by interface are %v, of both ways %d", count, other)
+	}
+}
+
 // TestPathFailureLossSkew: a dead exporter is silent, lost datagrams are missing,
 // clocks are off by what was said.
 func TestPathFailureLossSkew(t *testing.T) {

@@ -1,5 +1,7 @@
 package simulate
 
+import "time"
+
 // route is a conversation's way along the path, there or back.
 func (p *Path) route(hops []Hop, c *Conversation, reverse bool) []Hop {
 	row := 0
@@ -26,6 +28,9 @@ func (p *Path) cross(hops []Hop, c *Conversation, row, hop int, reverse bool) []
 	first := (row*p.cfg.Hops + hop) * n
 	if !p.cfg.PerPacket && p.cfg.Turns == 0 {
 		h.Exporter = first + int(p.chance(c, uint64(hop))*float64(n))
+		if hop+1 == p.cfg.Twice {
+			return append(hops, twice(h, reverse)...)
+		}
 		return append(hops, h)
 	}
 	for side := range n {
@@ -33,6 +38,20 @@ func (p *Path) cross(hops []Hop, c *Conversation, row, hop int, reverse bool) []
 		hops = append(hops, h)
 	}
 	return hops
+}
+
+// around is how long packets take that pass an exporter twice, from the one time to the other.
+const around = 3 * time.Millisecond
+
+// twice are the two ways through an exporter that packets pass twice: out to what is
+// behind it, and in again from there.
+func twice(h Hop, reverse bool) []Hop {
+	first, second := h, h
+	first.Out, second.In, second.Later = ifAround, ifBack, around
+	if reverse {
+		first.Out, second.In = second.In, first.Out
+	}
+	return []Hop{first, second}
 }
 
 // zones are those that an exporter's ingress and egress see.
