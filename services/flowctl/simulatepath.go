@@ -18,7 +18,7 @@ const simulatePathLong = `
 
 // pathFlags are the flags of the scenario path, as they are told.
 var pathFlags = []string{
-	"conversations", "longest", "active", "inactive", "sampling", "hash-sampling", "loss", "skew", "jitter",
+	"conversations", "longest", "active", "inactive", "sampling", "hash-sampling", "loss", "skew", "drift", "jitter",
 	"fail", "egress", "asymmetric", "parallel", "per-packet", "turns", "nat", "twice",
 }
 
@@ -33,6 +33,7 @@ func (s *simulation) addPathFlags(f *pflag.FlagSet) {
 	f.BoolVar(&c.HashSampling, "hash-sampling", false, "samplers take the same packets, by a hash (path)")
 	f.Float64SliceVar(&c.Loss, "loss", nil, "share of datagrams that are lost, such as 0.01 (path)")
 	f.DurationSliceVar(&c.Skew, "skew", nil, "clocks ahead of or behind the true time (path)")
+	f.Float64SliceVar(&c.Drift, "drift", nil, "sysUptime gains on the time of day, parts per million (path)")
 	f.DurationSliceVar(&c.Jitter, "jitter", nil, "datagrams come late by up to this (path)")
 	f.DurationSliceVar(&c.Fail, "fail", nil, "exporters fall silent after this long; 0 is never (path)")
 	f.BoolSliceVar(&c.Egress, "egress", nil, "exporters meter on the way out too (path)")

@@ -119,6 +119,9 @@ func TestClientAndServer(t *testing.T) {
 		goal   float64
 	}{
 		{"1 exporter, header times of whole seconds", func(c *simulate.PathConfig) { c.Hops = 1 }, 99.9},
+		{"1 exporter, header times of whole seconds, its uptime gains 50 ppm, 2 h", func(c *simulate.PathConfig) {
+			c.Hops, c.Duration, c.Drift = 1, 2*time.Hour, []float64{50}
+		}, 99.9},
 		{"2 exporters, clocks 2 s apart, header times of whole seconds", func(c *simulate.PathConfig) {
 			c.Skew = []time.Duration{0, 2 * time.Second}
 		}, 99.9},

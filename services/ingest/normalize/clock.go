@@ -18,15 +18,23 @@ type bootClock struct {
 }
 
 // observe takes in a header: export time unixMs, which was cut to multiples of
-// resolutionMs, and uptime. It returns the estimate. Where the headers
-// contradict each other the exporter was restarted, its uptime wrapped (every
-// 49.7 days), or its clock was set: the estimate begins anew.
+// resolutionMs, and uptime. It returns the estimate. Headers may contradict each
+// other a little: the uptime is a crystal's, which gains or loses up to 100 µs in a
+// second on a time of day that is set right, and the two are not read at once. Then the
+// estimate is moved by as much. Where they contradict each other by more than the
+// resolution, the exporter was restarted, its uptime wrapped (every 49.7 days), or its
+// clock was set: the estimate begins anew.
 func (c *bootClock) observe(unixMs, uptimeMs, resolutionMs int64) int64 {
 	lo := unixMs - uptimeMs
 	hi := lo + resolutionMs
-	if !c.set || lo >= c.hi || hi <= c.lo {
+	switch {
+	case !c.set || lo >= c.hi+resolutionMs || hi <= c.lo-resolutionMs:
 		*c = bootClock{lo: lo, hi: hi, set: true}
-	} else {
+	case lo >= c.hi:
+		c.lo, c.hi = lo, lo+1
+	case hi <= c.lo:
+		c.lo, c.hi = hi-1, hi
+	default:
 		c.lo, c.hi = max(c.lo, lo), min(c.hi, hi)
 	}
 	return c.lo

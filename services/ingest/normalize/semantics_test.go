@@ -265,6 +265,22 @@ func TestBootClockDoesNotJitter(t *testing.T) {
 	}
 }
 
+// TestBootClockFollowsACrystal: where uptime and time of day drift apart, the estimate follows
+// and does not jump to the other end of the second that headers leave open.
+func TestBootClockFollowsACrystal(t *testing.T) {
+	const boot = 1_600_000_000_400
+	for _, ppm := range []int64{-100, -20, 20, 100} {
+		var c bootClock
+		for at := int64(0); at < 6*3600_000; at += 777 {
+			gained := at * ppm / 1_000_000
+			got := c.observe((boot+at)/1000*1000, at+gained, 1000)
+			if off := got - (boot - gained); at > 600_000 && max(off, -off) > 250 {
+				t.Fatalf("%d ppm, after %d ms: the estimate is off by %d ms", ppm, at, off)
+			}
+		}
+	}
+}
+
 func TestInferredBoot(t *testing.T) {
 	specs := append(append([]spec(nil), tuple...), spec{ieStartUptime, 4}, spec{ieEndUptime, 4})
 	w := ipfix().template(300, specs...)

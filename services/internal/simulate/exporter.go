@@ -53,6 +53,7 @@ type ExporterConfig struct {
 	NAT             bool          // records tell the tuple after translation (IPv4)
 	Jitter          time.Duration // datagrams take up to this much longer than Delay
 	Loss            float64       // share of datagrams that never arrive
+	Drift           float64       // sysUptime gains so much on the time of day, parts per million
 	Fail            int64         // from then on it neither meters nor sends; 0 is never
 	TwoWay          bool          // it passes both directions of conversations; told by Reports
 }
@@ -229,4 +230,8 @@ func (x *Exporter) failed(t int64) bool { return x.cfg.Fail != 0 && t >= x.cfg.F
 func (c *ExporterConfig) clock(t int64) int64 { return t + int64(c.Skew) }
 
 // uptime is sysUptime at the true time t: milliseconds, wrapping every 49.7 days.
-func (c *ExporterConfig) uptime(t int64) uint32 { return uint32((t - c.Boot) / 1e6) }
+// Its crystal may run fast or slow, where the time of day is set right again and again.
+func (c *ExporterConfig) uptime(t int64) uint32 {
+	up := t - c.Boot
+	return uint32((up + int64(float64(up)*c.Drift/1e6)) / 1e6)
+}

@@ -45,6 +45,7 @@ type PathConfig struct {
 	HashSampling bool
 	Loss         []float64       // share of datagrams that never arrive
 	Skew         []time.Duration // clock less the true time
+	Drift        []float64       // sysUptime gains on the time of day, parts per million
 	Jitter       []time.Duration // datagrams are late by up to this
 	Fail         []time.Duration // after the start; 0 is never
 	Egress       []bool          // meters on the way out too
@@ -101,6 +102,11 @@ func (c *PathConfig) validateLists() error {
 	for _, l := range c.Loss {
 		if !(l >= 0 && l < 1) {
 			return fmt.Errorf("loss is %g: choose a share from 0 to below 1", l)
+		}
+	}
+	for _, d := range c.Drift {
+		if !(d >= -1000 && d <= 1000) {
+			return fmt.Errorf("drift is %g: choose -1000 to 1000 parts per million", d)
 		}
 	}
 	for _, list := range []struct {
@@ -168,6 +174,7 @@ func (c *PathConfig) exporterConfig(i int) ExporterConfig {
 		Sampling:        of(c.Sampling, i, 1),
 		Loss:            of(c.Loss, i, 0),
 		Skew:            of(c.Skew, i, 0),
+		Drift:           of(c.Drift, i, 0),
 		Jitter:          of(c.Jitter, i, 0),
 		Egress:          of(c.Egress, i, false),
 		Ingress:         true,
