@@ -19,7 +19,7 @@ const simulatePathLong = `
 // pathFlags are the flags of the scenario path, as they are told.
 var pathFlags = []string{
 	"conversations", "longest", "active", "inactive", "sampling", "hash-sampling", "loss", "skew", "drift", "jitter",
-	"fail", "egress", "asymmetric", "parallel", "per-packet", "turns", "nat", "twice",
+	"fail", "egress", "biflow", "asymmetric", "parallel", "per-packet", "turns", "nat", "twice",
 }
 
 // addPathFlags declares them.
@@ -37,6 +37,7 @@ func (s *simulation) addPathFlags(f *pflag.FlagSet) {
 	f.DurationSliceVar(&c.Jitter, "jitter", nil, "datagrams come late by up to this (path)")
 	f.DurationSliceVar(&c.Fail, "fail", nil, "exporters fall silent after this long; 0 is never (path)")
 	f.BoolSliceVar(&c.Egress, "egress", nil, "exporters meter on the way out too (path)")
+	f.BoolSliceVar(&c.Biflow, "biflow", nil, "exporters report both ways in one record; IPFIX only (path)")
 	f.Float64Var(&c.Asymmetric, "asymmetric", 0, "share of conversations whose way back passes other exporters (path)")
 	f.IntVar(&c.Parallel, "parallel", c.Parallel, "exporters side by side at each hop (path)")
 	f.BoolVar(&c.PerPacket, "per-packet", false, "exporters side by side share the packets of a conversation (path)")

@@ -119,6 +119,11 @@ func TestVolumeAgainstTruth(t *testing.T) {
 		{"3 exporters, the second translates addresses", lossless(3, func(c *simulate.PathConfig) { c.NAT = 2 }), merge.Default(), 0, 0},
 		{"3 exporters, packets pass the second twice", lossless(3, twice), merge.Default(), 0, 0},
 		{"the same, its interfaces are split", lossless(3, twice), split, 0, 0},
+		{"3 exporters, the second and third report biflows", lossless(3, func(c *simulate.PathConfig) {
+			c.Protocols = []simulate.Protocol{simulate.NetFlow9, simulate.IPFIX, simulate.IPFIX}
+			c.Biflow = []bool{false, true, true}
+			unequal(c)
+		}), merge.Default(), 0, 0},
 		{"3 exporters, clocks 2 s apart", lossless(3, func(c *simulate.PathConfig) {
 			unequal(c)
 			c.Skew = []time.Duration{0, 2 * time.Second, -2 * time.Second}

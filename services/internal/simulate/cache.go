@@ -18,6 +18,7 @@ type cacheConfig struct {
 	sampling         uint32
 	hash             bool // sample by a hash of the packet, not by chance
 	egress           bool
+	biflow           bool // both directions of a conversation are one flow (RFC 5103)
 }
 
 // cache is the flow cache of one observation point: packets in, records out
@@ -41,7 +42,10 @@ type cacheKey struct {
 
 // key is that of a flow whose packets come in by interface in and leave by out.
 func (c *cache) key(k flow.Key, in, out uint32) cacheKey {
-	if c.cfg.egress {
+	switch {
+	case c.cfg.biflow:
+		return cacheKey{k, 0}
+	case c.cfg.egress:
 		return cacheKey{k, out}
 	}
 	return cacheKey{k, in}
@@ -71,16 +75,39 @@ func (c *cache) observe(k flow.Key, tos uint8, run *Run, in, out uint32) {
 	}
 	key := c.key(k, in, out)
 	e := c.entries[key]
+	if e == nil && c.cfg.biflow {
+		if there := c.entries[c.key(reversed(k), out, in)]; there != nil {
+			c.observeBack(there, run, packets, bytes)
+			return
+		}
+	}
 	if e == nil {
 		e = c.open(key, run.At)
 		e.rec.TOS, e.rec.In, e.rec.Out = tos, in, out
 		e.due = c.dueOf(e)
 		heap.Push(&c.due, e)
 	}
-	e.rec.End = run.At
 	e.rec.Packets += packets
 	e.rec.Bytes += bytes
 	e.rec.Flags |= run.Flags
+	c.seen(e, run)
+}
+
+// observeBack meters a burst of the way back of an open biflow.
+func (c *cache) observeBack(e *entry, run *Run, packets, bytes uint64) {
+	b := &e.rec.Back
+	if b.Packets == 0 {
+		b.Start = run.At
+	}
+	b.Packets += packets
+	b.Bytes += bytes
+	b.Flags |= run.Flags
+	c.seen(e, run)
+}
+
+// seen notes when an open flow's last packet passed, and whether it ends.
+func (c *cache) seen(e *entry, run *Run) {
+	e.rec.End = run.At
 	if run.Flags&(fin|rst) != 0 && e.fin == 0 {
 		e.fin = run.At
 		if due := c.dueOf(e); due < e.due {

@@ -55,6 +55,7 @@ type ExporterConfig struct {
 	Loss            float64       // share of datagrams that never arrive
 	Drift           float64       // sysUptime gains so much on the time of day, parts per million
 	Fail            int64         // from then on it neither meters nor sends; 0 is never
+	Biflow          bool          // both ways of a conversation are one record (RFC 5103)
 	TwoWay          bool          // it passes both directions of conversations; told by Reports
 }
 
@@ -92,7 +93,7 @@ type Exporter struct {
 // newExporter makes exporter number index, which starts to describe itself at start.
 func newExporter(cfg ExporterConfig, index int, start int64, seed uint64, send func(Datagram)) *Exporter {
 	x := &Exporter{cfg: cfg, index: index, send: send, waiting: never, describe: start, way: stream(seed, "way", uint64(index))}
-	cc := cacheConfig{active: int64(cfg.Active), inactive: int64(cfg.Inactive), sampling: cfg.Sampling, hash: cfg.HashSampling}
+	cc := cacheConfig{active: int64(cfg.Active), inactive: int64(cfg.Inactive), sampling: cfg.Sampling, hash: cfg.HashSampling, biflow: cfg.Biflow}
 	rng := stream(seed, "sampling", uint64(index))
 	if cfg.Ingress {
 		x.points = append(x.points, newCache(cc, rng))

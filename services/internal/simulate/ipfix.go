@@ -31,8 +31,23 @@ func concat(parts ...[]field) (all []field) {
 	return all
 }
 
+// ipfixBack are the fields of the way back (RFC 5103): 26 octets.
+var ipfixBack = []field{{reverse | elBytes, 8}, {reverse | elPackets, 8}, {reverse | elFlags, 2}, {reverse | elStartMilli, 8}}
+
+// withBack is the template of an exporter of biflows, or the plain one.
+func withBack(cfg *ExporterConfig, plain []field) []field {
+	if !cfg.Biflow {
+		return plain
+	}
+	return concat(plain, ipfixBack)
+}
+
 func newIPFIX(cfg *ExporterConfig) *ipfix {
-	return &ipfix{cfg: cfg, sets: newDataSets(ipfixHeader, 84), buf: make([]byte, ipfixHeader, maxPayload)}
+	largest := 84
+	if cfg.Biflow {
+		largest += 26
+	}
+	return &ipfix{cfg: cfg, sets: newDataSets(ipfixHeader, largest), buf: make([]byte, ipfixHeader, maxPayload)}
 }
 
 func (e *ipfix) add(r *Record) bool {
@@ -61,7 +76,14 @@ func (e *ipfix) appendCommon(b []byte, r *Record) []byte {
 	b = be.AppendUint64(b, uint64(e.cfg.clock(r.Start)/1e6))
 	b = be.AppendUint64(b, uint64(e.cfg.clock(r.End)/1e6))
 	b = append(b, r.Reason, direction(r.Egress))
-	return be.AppendUint16(b, r.icmp())
+	b = be.AppendUint16(b, r.icmp())
+	if !e.cfg.Biflow {
+		return b
+	}
+	b = be.AppendUint64(b, r.Back.Bytes)
+	b = be.AppendUint64(b, r.Back.Packets)
+	b = append(b, 0, r.Back.Flags)
+	return be.AppendUint64(b, uint64(e.cfg.clock(max(r.Start, r.Back.Start))/1e6))
 }
 
 func (e *ipfix) flush(now int64) []byte {
@@ -73,8 +95,8 @@ func (e *ipfix) flush(now int64) []byte {
 // exporting process and the interface.
 func (e *ipfix) describe(now int64) []byte {
 	b, at := beginSet(e.buf[:ipfixHeader], 2)
-	b = appendTemplate(b, templateV4, withNAT(e.cfg, ipfixTemplate4))
-	b = endSet(appendTemplate(b, templateV6, ipfixTemplate6), at)
+	b = appendTemplate(b, templateV4, withNAT(e.cfg, withBack(e.cfg, ipfixTemplate4)))
+	b = endSet(appendTemplate(b, templateV6, withBack(e.cfg, ipfixTemplate6)), at)
 	b, at = beginSet(b, 3)
 	b = e.optionsTemplate(b, templateSampling, []field{{elProcess, 4}, {elInterval, 4}, {elAlgorithm, 1}, {elActive, 2}, {elInactive, 2}})
 	b = endSet(e.optionsTemplate(b, templateNames, []field{{elIn, 4}, {elIfName, nameLength}}), at)

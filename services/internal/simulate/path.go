@@ -49,6 +49,7 @@ type PathConfig struct {
 	Jitter       []time.Duration // datagrams are late by up to this
 	Fail         []time.Duration // after the start; 0 is never
 	Egress       []bool          // meters on the way out too
+	Biflow       []bool          // reports both ways of a conversation in one record (RFC 5103)
 }
 
 // DefaultPath is two hundred conversations in ten minutes, seen by three
@@ -102,6 +103,11 @@ func (c *PathConfig) validateLists() error {
 	for _, l := range c.Loss {
 		if !(l >= 0 && l < 1) {
 			return fmt.Errorf("loss is %g: choose a share from 0 to below 1", l)
+		}
+	}
+	for i := range c.exporters() {
+		if p := of(c.Protocols, i, NetFlow9); of(c.Biflow, i, false) && (p != IPFIX && p != Reports || c.NAT > 0 || c.Twice > 0) {
+			return fmt.Errorf("biflow: exporter %d speaks %s: choose ipfix for it, and neither nat nor twice", i+1, p)
 		}
 	}
 	for _, d := range c.Drift {
@@ -177,6 +183,7 @@ func (c *PathConfig) exporterConfig(i int) ExporterConfig {
 		Drift:           of(c.Drift, i, 0),
 		Jitter:          of(c.Jitter, i, 0),
 		Egress:          of(c.Egress, i, false),
+		Biflow:          of(c.Biflow, i, false),
 		Ingress:         true,
 		HashSampling:    c.HashSampling,
 		Delay:           time.Duration(1+i) * 300 * time.Microsecond,

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
 	"github.com/flowledger/flowledger/services/internal/flow"
 )
@@ -239,6 +241,31 @@ func TestPathTwice(t *testing.T) {
 	there, back := count[ifClients], count[ifServersSide]
 	if len(count) != 4 || count[ifBack] != there || count[ifAround] != back || there+back != other || back == 0 {
 		t.Errorf("packets by interface are %v, of both ways %d", count, other)
+	}
+}
+
+// TestPathBiflow: an exporter of biflows reports what another does, most of it in pairs of
+// the two ways that end at once.
+func TestPathBiflow(t *testing.T) {
+	cfg := reportsPath()
+	cfg.Hops, cfg.Biflow = 2, []bool{false, true}
+	type sums [2]uint64 // bytes, packets
+	by := map[byte]map[flow.Key]sums{1: {}, 2: {}}
+	pairs := map[uint64][]*flowv1.Flow{}
+	for _, f := range runPath(t, cfg).reports {
+		s := by[f.SamplerAddress[3]][flow.KeyOf(f)]
+		by[f.SamplerAddress[3]][flow.KeyOf(f)] = sums{s[0] + f.Bytes, s[1] + f.Packets}
+		if f.PairId != 0 {
+			pairs[f.PairId] = append(pairs[f.PairId], f)
+		}
+	}
+	if diff := cmp.Diff(by[1], by[2]); diff != "" || len(pairs) < 200 {
+		t.Errorf("%d pairs; uniflows less biflows: %s", len(pairs), diff)
+	}
+	for _, p := range pairs {
+		if len(p) != 2 || p[0].TimeFlowEndNs != p[1].TimeFlowEndNs || p[0].SrcPort != p[1].DstPort || p[0].SamplerAddress[3] != 2 {
+			t.Fatalf("no pair: %v", p)
+		}
 	}
 }
 

@@ -31,9 +31,19 @@ func (e *reports) describe(int64) []byte { return nil }
 
 func (e *reports) add(r *Record) bool {
 	e.fill(&e.flow, r)
+	pair := e.flow.RecordId
+	if r.Back.Packets > 0 {
+		e.flow.PairId = pair
+	}
 	e.buf = flow.AppendDelimited(e.buf, &e.flow)
 	e.count++
-	return e.count == reportsPerDatagram
+	if r.Back.Packets > 0 {
+		e.fill(&e.flow, r.back())
+		e.flow.PairId = pair
+		e.buf = flow.AppendDelimited(e.buf, &e.flow)
+		e.count++
+	}
+	return e.count >= reportsPerDatagram
 }
 
 func (e *reports) flush(int64) []byte {

@@ -21,6 +21,18 @@ type Record struct {
 	// Post is the key as it is on the other side of a device that translates
 	// addresses, zero where none does.
 	Post flow.Key
+	// Back is the way back of a biflow.
+	Back struct {
+		Start          int64 // first packet
+		Packets, Bytes uint64
+		Flags          uint8
+	}
+}
+
+// back is the way back of a biflow as a record of its own; it has the whole one's end.
+func (r *Record) back() *Record {
+	return &Record{Key: reversed(r.Key), Start: r.Back.Start, End: r.End, Packets: r.Back.Packets, Bytes: r.Back.Bytes,
+		In: r.Out, Out: r.In, TOS: r.TOS, Flags: r.Back.Flags, Reason: r.Reason, Egress: r.Egress}
 }
 
 // is4 tells which of the two templates a record goes by.
@@ -41,4 +53,10 @@ func (r *Record) dstPort() uint16 {
 		return r.Key.Dst.Port
 	}
 	return 0
+}
+
+// reversed is the key of the way back. Of ICMP's messages, which ports tell, there is none.
+func reversed(k flow.Key) flow.Key {
+	k.Src, k.Dst = k.Dst, k.Src
+	return k
 }

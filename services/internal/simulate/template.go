@@ -45,6 +45,13 @@ const (
 	elPostDport  = 228
 )
 
+// reverse marks, of an enterprise, the element of the way back that is numbered alike
+// (RFC 5103 section 6.1).
+const (
+	reverse    = 1 << 15
+	reversePEN = 29305
+)
+
 // nameLength is the fixed length of an interface name, padded with zeros.
 const nameLength = 16
 
@@ -73,6 +80,9 @@ func appendFields(b []byte, fields []field) []byte {
 	for _, f := range fields {
 		b = binary.BigEndian.AppendUint16(b, f.id)
 		b = binary.BigEndian.AppendUint16(b, f.length)
+		if f.id&reverse != 0 {
+			b = binary.BigEndian.AppendUint32(b, reversePEN)
+		}
 	}
 	return b
 }
