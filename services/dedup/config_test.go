@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestConfigErrorsNameTheKey(t *testing.T) {
 }
 
 func TestSpecIsSound(t *testing.T) {
-	s := spec(Default(), newMetrics(prometheus.NewRegistry()))
+	s := spec(Default(), newMetrics(prometheus.NewRegistry(), slog.New(slog.DiscardHandler)))
 	if err := s.Validate(); err != nil {
 		t.Error(err)
 	}

@@ -24,7 +24,7 @@ as there are partitions; a stopped or killed one is taken over from without loss
 			var health stage.Health
 			cfg.Kafka.Health = &health
 			env.ReadyWhen(health.Ready)
-			return stage.Run(ctx, cfg.Kafka, spec(cfg, newMetrics(env.Metrics)), env.Metrics, env.Log)
+			return stage.Run(ctx, cfg.Kafka, spec(cfg, newMetrics(env.Metrics, env.Log)), env.Metrics, env.Log)
 		},
 	})
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"log/slog"
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,10 +19,13 @@ import (
 type metrics struct {
 	unreadable                                                             unreadable.Counter
 	reports, counted, merged, late, failovers, evicted, hurried, toldTwice prometheus.Counter
-	flows, waiting                                                         *prometheus.GaugeVec
+	flows, waiting, sharing                                                *prometheus.GaugeVec
+	log                                                                    *slog.Logger
+	// told are the exporters of which the log has said that they seem to share packets.
+	told sync.Map
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(r prometheus.Registerer, log *slog.Logger) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "flowledger", Subsystem: "dedup", Name: name, Help: help})
 		r.MustRegister(c)
@@ -43,6 +48,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		toldTwice:  counter("told_twice_total", "Flows of which an exporter reported the same at two of its interfaces: one counts. dedup.split_interfaces has it so of all its flows."),
 		flows:      gauge("flows", "Flows remembered, as of the last tick handled here."),
 		waiting:    gauge("waiting_reports", "Reports held for those of other exporters."),
+		sharing:    gauge("sharing_exporters", "Pairs of exporters that seem to share the packets of flows, as in ECMP by packet, and are in no group of dedup.groups: one counts, so volume is missing. The log names them."),
+		log:        log,
 	}
 }
 
@@ -95,4 +102,17 @@ func (c *measured) count() {
 	c.metrics.unreadable.Add(c.flows.Bad, &c.bad)
 	c.metrics.flows.WithLabelValues(c.partition).Set(float64(now.Flows))
 	c.metrics.waiting.WithLabelValues(c.partition).Set(float64(now.Waiting))
+	sharing := c.window.Sharing()
+	c.metrics.sharing.WithLabelValues(c.partition).Set(float64(len(sharing)))
+	for _, s := range sharing {
+		c.metrics.tell(s)
+	}
+}
+
+// tell says once in the log that two exporters seem to share packets.
+func (m *metrics) tell(s merge.Sharing) {
+	if _, told := m.told.LoadOrStore([2]flow.Addr{s.A, s.B}, true); !told {
+		m.log.Warn("two exporters count other packets of the same flows at the same time: if they share them (ECMP by packet), name both in a group of dedup.groups; if not, packets are lost between them, or one samples",
+			"exporter", s.A.Netip(), "other", s.B.Netip(), "compared", s.Compared, "unlike", s.Unlike)
+	}
 }

@@ -34,6 +34,9 @@ func (w *Window) decide(e *entry, id uint32) {
 		w.empty(e, id, nil)
 		return
 	}
+	if was.authority == noPoint && len(claims) > 1 {
+		w.compare(winner, claims, queue)
+	}
 	is := was
 	if winner != was.authority {
 		is = standing{authority: winner, reason: reason, realm: was.realm}

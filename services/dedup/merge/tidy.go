@@ -34,6 +34,7 @@ func (w *Window) tidy() {
 		}
 	})
 	w.topology.forget()
+	clear(w.likes) // has the old numbers
 	w.tidyAt = len(w.points.all) + len(w.standings.all) + tidyEvery
 }
 

@@ -73,6 +73,8 @@ type Window struct {
 	ahead   ahead
 	out     outputs
 	stats   Stats
+	// likes is how alike points were.
+	likes map[[2]uint32]likeness
 }
 
 // New makes an empty window. The configuration must be valid.
