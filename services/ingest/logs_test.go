@@ -10,10 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	flowv1 "github.com/flowledger/flowledger/proto/flow/v1"
+	"github.com/flowledger/flowledger/services/ingest/normalize"
+	"github.com/flowledger/flowledger/services/ingest/vpc"
 	"github.com/flowledger/flowledger/services/internal/conf"
+	"github.com/flowledger/flowledger/services/internal/flow"
 	"github.com/flowledger/flowledger/services/internal/stage"
 )
 
@@ -71,7 +75,7 @@ func TestLogsAreReadOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	writeLog(t, filepath.Join(dir, "b.log"), fmt.Sprintf(flowLine, 7))
+	writeLog(t, filepath.Join(dir, "b.json"), fmt.Sprintf(`{"message":%q}`, strings.TrimSpace(fmt.Sprintf(flowLine, 7))))
 	in = start(t, cfg)
 	await(t, "the new file", func() bool { return testutil.ToFloat64(in.logs.counts.files.WithLabelValues("vpc")) == 1 })
 	if err := in.stop(); err != nil { // it has been read: when it was, was it remembered?
@@ -88,6 +92,38 @@ func TestLogsAreReadOnce(t *testing.T) {
 		if got[topic] != want {
 			t.Errorf("%s holds %d records, want %d", topic, got[topic], want)
 		}
+	}
+}
+
+// nowhere is where records go that nobody asks for.
+type nowhere struct{ appended int }
+
+func (*nowhere) Partitions(int) int { return 1 }
+
+func (n *nowhere) Append(int, int, flow.Message) error { n.appended++; return nil }
+
+func (n *nowhere) AppendMessage(int, int, []byte, []byte, ...stage.Header) error { return nil }
+
+// TestLogRecordsAreHandedOver: records do not pile up, however many come of a line.
+func TestLogRecordsAreHandedOver(t *testing.T) {
+	to := &nowhere{}
+	parser := vpc.New(vpc.Default())
+	h := &logHandler{feed: to, logs: &logs{metrics: newMetrics(prometheus.NewRegistry(), 1), clock: &clock{offset: func() (time.Duration, bool) { return 0, false }}},
+		line: func(b []byte, ns uint64, out *normalize.Result) {
+			for range 100 {
+				parser.Line(b, ns, out)
+			}
+		}}
+	for range 10 {
+		if err := h.Line(fmt.Appendf(nil, flowLine, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if n := h.result.DataRecords; n >= resultRecords {
+			t.Errorf("%d records wait", n)
+		}
+	}
+	if to.appended == 0 {
+		t.Error("nothing was handed over")
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 	"github.com/flowledger/flowledger/services/internal/dispatch"
 )
 
-// resultLines is after how many lines their records are handed over.
-const resultLines = 256
+// resultRecords is after how many records they are handed over; what is one line to
+// the reader may hold thousands.
+const resultRecords = 256
 
 // logHandler takes the lines of one file at a time.
 type logHandler struct {
@@ -22,7 +23,6 @@ type logHandler struct {
 
 	mu     sync.Mutex
 	result normalize.Result
-	lines  int
 }
 
 // Begin implements files.Handler. Watchers of several places take turns: the file
@@ -41,7 +41,7 @@ func (h *logHandler) Begin(f files.File) error {
 // Line implements files.Handler.
 func (h *logHandler) Line(line []byte) error {
 	h.line(line, h.logs.clock.ns(), &h.result)
-	if h.lines++; h.lines%resultLines != 0 {
+	if h.result.DataRecords < resultRecords {
 		return nil
 	}
 	err := h.hand()
