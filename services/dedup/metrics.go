@@ -45,7 +45,7 @@ func newMetrics(r prometheus.Registerer, log *slog.Logger) *metrics {
 		failovers:  counter("failovers_total", "Times another observation point took over from a silent authority."),
 		evicted:    counter("evicted_total", "Flows forgotten early because max_flows was reached: late duplicates of them count twice."),
 		hurried:    counter("hurried_total", "Flows decided before the end of their hold because max_waiting was reached: reports that come after it are late ones."),
-		toldTwice:  counter("told_twice_total", "Flows of which an exporter reported the same at two of its interfaces: one counts. dedup.split_interfaces has it so of all its flows."),
+		toldTwice:  counter("told_twice_total", "Flows of which an exporter reported the same at two of its interfaces, and both count. If it rises, packets pass it twice: name it in dedup.split_interfaces."),
 		flows:      gauge("flows", "Flows remembered, as of the last tick handled here."),
 		waiting:    gauge("waiting_reports", "Reports held for those of other exporters."),
 		sharing:    gauge("sharing_exporters", "Pairs of exporters that seem to share the packets of flows, as in ECMP by packet, and are in no group of dedup.groups: one counts, so volume is missing. The log names them."),

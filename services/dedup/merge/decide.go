@@ -26,7 +26,9 @@ type claim struct {
 func (w *Window) decide(e *entry, id uint32) {
 	queue := w.queue(e)
 	was := *w.standing(e)
-	w.tellApart(e, was.authority, queue)
+	if w.toldTwice(e, queue) {
+		w.stats.ToldTwice++
+	}
 	claims := w.claims(e, queue)
 	winner, reason := w.choose(e, was, claims)
 	if winner == noPoint {

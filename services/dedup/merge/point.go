@@ -12,7 +12,7 @@ import (
 // (observation domains) of one exporter partition the packets, so they are one
 // point and summed; ingress and egress see the same packets, so they are two
 // (RFC 5982 §6.6: topology decides whether to sum). Where the topology is another,
-// the configuration says so: Groups, SplitDomains, SplitInterfaces; or the reports do (twice.go).
+// the configuration says so: Groups, SplitDomains, SplitInterfaces.
 type point struct {
 	// sampler is the exporter, of a group the first.
 	sampler flow.Addr

@@ -5,9 +5,9 @@ import "time"
 // An exporter whose interfaces all meter tells of packets that pass it twice twice: on
 // the way between two VRFs or through a firewall on a stick, or because it keeps a state
 // for each interface (OpenBSD's pf), or sends a broadcast out by several. The reports
-// look like those of packets that came by several interfaces, which are to be summed,
-// but for one thing: they are the same. Then, for this flow, each interface is an
-// observation point of its own.
+// look like those of packets that came by several interfaces, which are parts and are
+// summed; but they are the same. That may be chance in one flow, so it is only told:
+// where it is the rule, SplitInterfaces makes points of the interfaces.
 
 const (
 	// sameMoment is how far the times of two views by one clock lie apart at most. Sent
@@ -18,21 +18,17 @@ const (
 	twiceWithin = 16
 )
 
-// tellApart makes points of the interfaces of those whose reports in the queue are twice
-// the same. It leaves the authority alone: what that has told so far is summed.
-func (w *Window) tellApart(e *entry, authority uint32, queue []*held) {
+// toldTwice tells whether two of the reports that wait are of one point and the same, but
+// for the interface.
+func (w *Window) toldTwice(e *entry, queue []*held) bool {
 	for i, h := range queue {
-		if h.point == authority || w.points.all[h.point].port != 0 {
-			continue
-		}
 		for _, o := range queue[max(0, i-twiceWithin):i] {
 			if o.point == h.point && h.sameAs(o) && w.otherPort(e, h, o) {
-				w.splitByPort(e, h.point, queue)
-				w.stats.ToldTwice++
-				break
+				return true
 			}
 		}
 	}
+	return false
 }
 
 // sameAs tells whether two reports of a point may be of the same packets. Samplers take
@@ -50,33 +46,12 @@ func (w *Window) otherPort(e *entry, h, o *held) bool {
 	return a != b && a != 0 && b != 0
 }
 
-// splitByPort has the reports of a point be of its interfaces.
-func (w *Window) splitByPort(e *entry, whole uint32, queue []*held) {
-	p := w.points.all[whole]
-	for _, h := range queue {
-		if h.point == whole {
-			p.port = w.heldPort(e, h)
-			h.point = w.points.id(p)
-		}
-	}
-}
-
 // heldPort is portOf of a report that waits.
 func (w *Window) heldPort(e *entry, h *held) uint32 {
 	if w.points.all[h.point].egress {
 		return w.unpack(e, h).OutIf
 	}
 	return h.inIf
-}
-
-// apart is the point that a report is of, where the authority is an interface of a point.
-func (w *Window) apart(p, authority uint32, r *arrival) uint32 {
-	at := w.points.all[authority]
-	if at.port == 0 || !w.alike(p, authority) || w.points.all[p].port != 0 {
-		return p
-	}
-	at.port = w.portOf(r)
-	return w.points.id(at)
 }
 
 // alike tells whether two points are one, but for the interface.

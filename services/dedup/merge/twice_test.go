@@ -7,8 +7,8 @@ import (
 	"github.com/flowledger/flowledger/services/internal/netset"
 )
 
-// TestToldTwice: what an exporter tells of two of its interfaces is counted once if it is the
-// same, and added up if it is not.
+// TestToldTwice: what an exporter tells of two of its interfaces are parts, and that they are the
+// same is told; where each interface is a point, they are views.
 func TestToldTwice(t *testing.T) {
 	at := func(in uint32, f *flowv1.Flow) *flowv1.Flow {
 		f.InIf = in
@@ -32,14 +32,17 @@ func TestToldTwice(t *testing.T) {
 		told uint64
 	}{
 		{"the same, of two interfaces", Default(),
-			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, .01, 5.01, 6))},
-			"1: 6 packets 0-5 max +1(6)\n", 1},
+			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, .5, 5.5, 6))},
+			"1: 6 packets 0-5 sole\n1: 6 packets 0.5-5.5 sole\n", 1},
+		{"the same, where each interface is a point", split,
+			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, .5, 5.5, 6))},
+			"1: 6 packets 0-5 max +1(6)\n", 0},
 		{"the same, of three", Default(),
 			[]*flowv1.Flow{at(3, report(1, 0, 5, 6)), at(2, report(1, 0, 5, 6)), at(1, report(1, 0, 5, 6))},
-			"1: 6 packets 0-5 max +1(6) +1(6)\n", 1},
+			"1: 6 packets 0-5 sole\n1: 6 packets 0-5 sole\n1: 6 packets 0-5 sole\n", 1},
 		{"and by another exporter", Default(),
-			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, 0, 5, 6)), report(2, 0, 5, 7)},
-			"2: 7 packets 0-5 max +1(6) +1(6)\n", 1},
+			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, 0, 5, 6)), report(2, 0, 5, 13)},
+			"2: 13 packets 0-5 max +1(6) +1(6)\n", 1},
 		{"by turns, as the way changes", Default(),
 			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, 1.1, 6.1, 6))},
 			"1: 6 packets 0-5 sole\n1: 6 packets 1.1-6.1 sole\n", 0},
@@ -57,13 +60,13 @@ func TestToldTwice(t *testing.T) {
 			"1: 1 packets 0-5 sole\n1: 1 packets 0-5 sole\n", 0},
 		{"on the way out, by two interfaces", Default(),
 			[]*flowv1.Flow{egress(1, report(1, 0, 5, 6)), egress(2, report(1, 0, 5, 6))},
-			"1: 6 packets 0-5 max +1(6)\n", 1},
+			"1: 6 packets 0-5 sole\n1: 6 packets 0-5 sole\n", 1},
 		{"on the way out by one, in by two", Default(),
 			[]*flowv1.Flow{egress(1, at(1, report(1, 0, 5, 6))), egress(1, at(2, report(1, 0, 5, 6)))},
 			"1: 6 packets 0-5 sole\n1: 6 packets 0-5 sole\n", 0},
-		{"what comes later, the same or not", Default(),
+		{"what comes later, where each interface is a point", split,
 			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, 0, 5, 6)), at(2, report(1, 6, 60, 9)), at(1, report(1, 6, 60, 8))},
-			"1: 6 packets 0-5 max +1(6)\n1: 8 packets 6-60 max +1(9)\n", 1},
+			"1: 6 packets 0-5 max +1(6)\n1: 8 packets 6-60 max +1(9)\n", 0},
 		{"other packets, where each interface is a point", split,
 			[]*flowv1.Flow{at(1, report(1, 0, 5, 6)), at(2, report(1, 0, 5, 7))},
 			"1: 7 packets 0-5 max +1(6)\n", 0},

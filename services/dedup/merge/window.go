@@ -186,9 +186,6 @@ func (w *Window) add(r *arrival, hash uint64, likely uint32) {
 	e.last = uint32(w.now)
 	p := w.pointOf(r)
 	is := *w.standing(e)
-	if p != is.authority && is.authority != noPoint {
-		p = w.apart(p, is.authority, r)
-	}
 	switch {
 	case is.authority == noPoint:
 		w.hold(e, id, p, r, w.firstDue(e, r))

@@ -59,7 +59,7 @@ type caseT struct {
 	seed uint64
 	rng  *rand.Rand
 	bad  bool
-	// split: packets pass an exporter twice, which its reports alone cannot always tell.
+	// split: packets pass an exporter twice, which its reports alone cannot tell.
 	split bool
 }
 
@@ -125,6 +125,9 @@ func (c *caseT) any() simulate.PathConfig {
 	return cfg
 }
 
+// allExporters are the exporters of every path, and all others.
+var allExporters = netset.MustParse("0.0.0.0/0")
+
 // dedup draws a configuration of dedup.
 func (c *caseT) dedup() merge.Config {
 	cfg := merge.Default()
@@ -133,7 +136,7 @@ func (c *caseT) dedup() merge.Config {
 		cfg.Authorities = []merge.Match{{Exporter: netset.MustParse(fmt.Sprintf("10.30.255.%d/32", 1+c.rng.IntN(5)))[0]}}
 	}
 	if c.split {
-		cfg.SplitInterfaces = netset.MustParse("10.30.255.0/24")
+		cfg.SplitInterfaces = allExporters
 	}
 	return cfg
 }
@@ -322,7 +325,7 @@ func TestArrivalWithinTheHoldKeepsTheAuthority(t *testing.T) {
 		}
 		dedup := merge.Default()
 		if c.split {
-			dedup.SplitInterfaces = netset.MustParse("10.30.255.0/24")
+			dedup.SplitInterfaces = allExporters
 		}
 		arrive := func() volumes {
 			return ledger(t, dedup, delayed(single, func(*flowv1.Flow) time.Duration {

@@ -36,7 +36,11 @@ func TestOneConversationIsOneRowWhereExportersFail(t *testing.T) {
 func (c *caseT) oneRow(cfg simulate.PathConfig) {
 	reports, truths := play(c, cfg)
 	rows := map[conversation]int{}
-	ch := newChain(merge.Default(), biflow.Default())
+	dedup := merge.Default()
+	if c.split {
+		dedup.SplitInterfaces = allExporters
+	}
+	ch := newChain(dedup, biflow.Default())
 	ch.update = func(b *flowv1.Biflow) {
 		if b.CloseReason != flowv1.CloseReason_CLOSE_REASON_UNSPECIFIED {
 			client := flow.Endpoint{Addr: flow.AddrFrom(b.ClientAddr), Port: uint16(b.ClientPort)}
@@ -45,7 +49,7 @@ func (c *caseT) oneRow(cfg simulate.PathConfig) {
 			rows[k]++
 		}
 	}
-	ch.run(c, merge.Default(), biflow.Default(), reports, -1)
+	ch.run(c, dedup, biflow.Default(), reports, -1)
 	for i := range truths {
 		k, _ := conversationOf(truths[i].Client, truths[i].Server, truths[i].Proto)
 		if n := rows[k]; n != 1 {

@@ -117,8 +117,8 @@ func TestVolumeAgainstTruth(t *testing.T) {
 		{"3 exporters, another way back", lossless(3, func(c *simulate.PathConfig) { c.Asymmetric = 1 }), merge.Default(), 0, 0},
 		{"3 hops of 2 exporters (ECMP by flow)", lossless(3, func(c *simulate.PathConfig) { c.Parallel = 2 }), merge.Default(), 0, 0},
 		{"3 exporters, the second translates addresses", lossless(3, func(c *simulate.PathConfig) { c.NAT = 2 }), merge.Default(), 0, 0},
-		{"3 exporters, packets pass the second twice", lossless(3, twice), merge.Default(), 0, 0},
-		{"the same, its interfaces are split", lossless(3, twice), split, 0, 0},
+		{"3 exporters, packets pass the second twice, its interfaces are split", lossless(3, twice), split, 0, 0},
+		{"the same, they are not", lossless(3, twice), merge.Default(), 0, 100},
 		{"3 exporters, the second and third report biflows", lossless(3, func(c *simulate.PathConfig) {
 			c.Protocols = []simulate.Protocol{simulate.NetFlow9, simulate.IPFIX, simulate.IPFIX}
 			c.Biflow = []bool{false, true, true}
