@@ -29,11 +29,13 @@ type reverseWatch struct {
 
 // observe takes in a flow, received at now. acknowledges is TCP's.
 func (w *reverseWatch) observe(srcAddr, dstAddr []byte, srcPort, dstPort, proto uint32, acknowledges bool, now int64) {
+	if proto == flow.ProtoTCP && w.symmetry.testing(now) {
+		w.symmetry.observe(srcAddr, dstAddr, srcPort, dstPort, acknowledges, now)
+	}
 	if w.flows++; w.flows > reverseWindow {
 		w.before, w.matches, w.flows = w.matches, 0, 0
 	}
-	testing := proto == flow.ProtoTCP && w.symmetry.testing(now)
-	if w.matches >= reverseMatches && !testing {
+	if w.matches >= reverseMatches {
 		return // as much as this window can tell
 	}
 	src := endpointHash(srcAddr, srcPort)
@@ -42,12 +44,6 @@ func (w *reverseWatch) observe(srcAddr, dstAddr []byte, srcPort, dstPort, proto 
 	way := uint32(1)
 	if src < dst {
 		way = 2
-	}
-	if testing {
-		w.symmetry.observe(symmetryTest{uint32(conv * 0x9e3779b97f4a7c15 >> 32), uint32(endpointHash(srcAddr, 0)), uint8(way)}, acknowledges, now)
-	}
-	if w.matches >= reverseMatches {
-		return
 	}
 	if w.slots == nil {
 		w.slots = make([]uint32, reverseSlots)

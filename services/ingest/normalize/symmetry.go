@@ -1,6 +1,10 @@
 package normalize
 
-import "math"
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+)
 
 const (
 	// symmetrySample is how many conversations are tested at a time.
@@ -41,8 +45,10 @@ func (s *symmetry) testing(now int64) bool {
 	if since <= symmetryGather+symmetryWait {
 		return true
 	}
-	s.judge()
-	s.tests = s.tests[:0]
+	if len(s.tests) > 0 {
+		s.judge()
+		s.tests = s.tests[:0]
+	}
 	if since <= symmetryEvery {
 		return false
 	}
@@ -50,20 +56,47 @@ func (s *symmetry) testing(now int64) bool {
 	return true
 }
 
-// observe takes in a flow of TCP, which acknowledges or not, while they are tested.
-func (s *symmetry) observe(t symmetryTest, acknowledges bool, now int64) {
-	if t.conversation > s.limit {
+// observe takes in a flow of TCP, which acknowledges or not, while they are tested. Most
+// flows are of none that is tested, which takes little to tell.
+func (s *symmetry) observe(srcAddr, dstAddr []byte, srcPort, dstPort uint32, acknowledges bool, now int64) {
+	conversation := bothWaysHash(srcAddr, dstAddr, srcPort, dstPort)
+	if conversation > s.limit {
 		return
 	}
+	way := uint8(1)
+	if order := bytes.Compare(srcAddr, dstAddr); order < 0 || order == 0 && srcPort < dstPort {
+		way = 2
+	}
 	for i := range s.tests {
-		if has := &s.tests[i]; has.conversation == t.conversation {
-			has.ways |= t.ways
+		if has := &s.tests[i]; has.conversation == conversation {
+			has.ways |= way
 			return
 		}
 	}
 	if acknowledges && now-s.began <= symmetryGather {
-		s.insert(t)
+		s.insert(symmetryTest{conversation, uint32(endpointHash(srcAddr, 0)), way})
 	}
+}
+
+// bothWaysHash is the same for both ways of a conversation of TCP.
+func bothWaysHash(srcAddr, dstAddr []byte, srcPort, dstPort uint32) uint32 {
+	src, dst := folded(srcAddr), folded(dstAddr)
+	h := uint64(src^dst)<<32 | uint64(src+dst)
+	h ^= (uint64(srcPort^dstPort)<<32 | uint64(srcPort+dstPort)) * 0x9e3779b97f4a7c15
+	h ^= h >> 32
+	return uint32(h * 0xd6e8feb86659fd93 >> 32)
+}
+
+// folded is an address in 32 bits.
+func folded(addr []byte) uint32 {
+	switch len(addr) {
+	case 4:
+		return binary.BigEndian.Uint32(addr)
+	case 16:
+		h := binary.BigEndian.Uint64(addr)*0xc4ceb9fe1a85ec53 ^ binary.BigEndian.Uint64(addr[8:])
+		return uint32(h * 0x9e3779b97f4a7c15 >> 32)
+	}
+	return 0
 }
 
 // insert adds a test, in the place of the one with the highest hash where there is no room.
