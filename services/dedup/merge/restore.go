@@ -52,7 +52,7 @@ func (r *restorer) points() {
 		var p point
 		r.Fixed(p.sampler[:])
 		p.domain = uint32(r.Uint())
-		if r.version > 6 {
+		if r.version > leastVersion {
 			p.port = uint32(r.Uint())
 		}
 		p.egress = r.Bool()

@@ -51,16 +51,22 @@ func TestTopology(t *testing.T) {
 			"1: 6 packets 0-5 max +1(4)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for i, f := range c.in {
-				f.RecordId = uint64(i + 1)
-			}
-			if got := sortedLines(play(c.cfg, cloned(c.in))); got != sorted(c.want) {
-				t.Errorf("out comes\n%swant\n%s", got, sorted(c.want))
-			}
-			if got := sortedLines(playRestored(t, c.cfg, cloned(c.in))); got != sorted(c.want) {
-				t.Errorf("restored before every tick, out comes\n%swant\n%s", got, sorted(c.want))
-			}
+			outComes(t, c.cfg, c.in, c.want)
 		})
+	}
+}
+
+// outComes plays reports, also restored before every tick, and wants these lines in any order.
+func outComes(t *testing.T, cfg Config, in []*flowv1.Flow, want string) {
+	t.Helper()
+	for i, f := range in {
+		f.RecordId = uint64(i + 1)
+	}
+	if got := sortedLines(play(cfg, cloned(in))); got != sorted(want) {
+		t.Errorf("out comes\n%swant\n%s", got, sorted(want))
+	}
+	if got := sortedLines(playRestored(t, cfg, cloned(in))); got != sorted(want) {
+		t.Errorf("restored before every tick, out comes\n%swant\n%s", got, sorted(want))
 	}
 }
 

@@ -75,15 +75,7 @@ func TestToldTwice(t *testing.T) {
 			"1: 7 packets 0-5 max +1(6)\n", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for i, f := range c.in {
-				f.RecordId = uint64(i + 1)
-			}
-			if got := sortedLines(play(c.cfg, cloned(c.in))); got != sorted(c.want) {
-				t.Errorf("out comes\n%swant\n%s", got, sorted(c.want))
-			}
-			if got := sortedLines(playRestored(t, c.cfg, cloned(c.in))); got != sorted(c.want) {
-				t.Errorf("restored before every tick, out comes\n%swant\n%s", got, sorted(c.want))
-			}
+			outComes(t, c.cfg, c.in, c.want)
 			w := New(c.cfg)
 			drive(w, cloned(c.in), func(*flowv1.Flow) {})
 			if got := w.Stats().ToldTwice; got != c.told {
